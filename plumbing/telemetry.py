@@ -1,0 +1,193 @@
+"""What Jalon tells its operators: every log action and every metric, by name, with what it means.
+
+A log line is one JSON object with a fixed `action`. Nothing personal is ever in it: fields come from the closed list
+`Fields`, and of a foreign exception only its type and place are told, as its message may quote what a customer sent.
+"""
+
+import json
+import logging
+import sys
+import traceback
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TextIO, TypedDict, Unpack
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from journey.errors import JalonError
+
+
+class Action(StrEnum):
+    """The `action` of a log line."""
+
+    # any service
+    STARTED = "started"  # it serves now: service, host, port
+    STOPPING = "stopping"  # it was asked to stop and finishes what it has begun
+    STOPPED = "stopped"  # it has finished
+    FAILED = "failed"  # it ends because of a fault: reason, error
+    LIBRARY = "library"  # a line of a library that we use: logger, message
+    # embedded parts
+    POSTGRES_STARTED = "postgres_started"  # the embedded Postgres runs
+    POSTGRES_ADOPTED = "postgres_adopted"  # it still ran: whoever had started it was killed
+    POSTGRES_STOPPED = "postgres_stopped"
+    KAFKA_STARTED = "kafka_started"  # the embedded broker runs: port
+    KAFKA_STOPPED = "kafka_stopped"
+    # store
+    MIGRATED = "migrated"  # the database has the newest schema: revision
+    # log
+    TOPIC_CREATED = "topic_created"  # Jalon made the topic: topic, partitions
+    LOG_UNAVAILABLE = "log_unavailable"  # an append was not acknowledged in time: seconds
+    PRODUCER_RECREATED = "producer_recreated"  # it was stuck and another took its place: reason
+    POSITION_NOT_REPORTED = "position_not_reported"  # the broker did not take the offset (lag tools are late, no more)
+    # stager
+    PARTITIONS_ASSIGNED = "partitions_assigned"
+    PARTITIONS_REVOKED = "partitions_revoked"
+    BATCH_RETRIED = "batch_retried"  # a deadlock or serialization failure: attempt, reason
+    BATCH_FENCED = "batch_fenced"  # another stager has this partition now: partition
+    DEAD_LETTER = "dead_letter"  # a record that cannot be used was set aside: partition, offset, reason
+    POISON_LIMIT = "poison_limit"  # too many of them that ingest had accepted: the stager stops
+    CONSUMER_STALLED = "consumer_stalled"  # records wait but none is read: the consumer is restarted
+    # api
+    KEY_CREATED = "key_created"
+    KEY_REVOKED = "key_revoked"
+
+
+class Fields(TypedDict, total=False):
+    """All that a log line may carry. None is personal: no identifier, trait, property, address or key."""
+
+    attempt: int
+    error: str  # a type's name
+    host: str
+    journeys: int
+    log: str  # the log's scheme, never its URL (which has a password)
+    member: str  # of the consumer group
+    offset: int
+    partition: int
+    partitions: list[int] | int
+    pid: int
+    port: int
+    reason: str  # a code or a sentence of ours
+    records: int
+    revision: str
+    seconds: float
+    service: str
+    topic: str
+
+
+_logger = logging.getLogger("jalon")
+
+TRUSTED_LOGGERS = ("aiokafka", "alembic", "uvicorn")
+"""Libraries whose messages hold addresses and topics, nothing a customer sent. Of others we give the template only."""
+
+
+def log(
+    action: Action, level: int = logging.INFO, *, exc: BaseException | None = None, **fields: Unpack[Fields]
+) -> None:
+    """Write one line: `action`, `fields` and, of `exc`, its type, place and (if it is ours) message."""
+    _logger.log(level, action, exc_info=exc, extra={"action": str(action), "fields": dict(fields)})
+
+
+class JsonLines(logging.Formatter):
+    """Renders a record as one JSON object a line."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "service": self._service,
+        }
+        action = getattr(record, "action", None)
+        if action is None:
+            line |= {"action": str(Action.LIBRARY), "logger": record.name, "message": _message(record)}
+        else:
+            line |= {"action": action, **getattr(record, "fields", {})}
+        if record.exc_info and record.exc_info[1]:
+            line |= _told(record.exc_info[1])
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def _message(record: logging.LogRecord) -> str:
+    trusted = record.name.split(".")[0] in TRUSTED_LOGGERS
+    text = record.getMessage() if trusted else str(record.msg)
+    return text.split("\n", 1)[0]
+
+
+def _told(exc: BaseException) -> dict[str, object]:
+    frames = traceback.extract_tb(exc.__traceback__)
+    told: dict[str, object] = {"error": type(exc).__qualname__, "where": [f"{f.name}:{f.lineno}" for f in frames[-8:]]}
+    if isinstance(exc, JalonError):
+        told["reason"] = str(exc)
+    return told
+
+
+def configure(service: str, level: str = "INFO", stream: TextIO | None = None) -> None:
+    """Send every logger's lines to `stream` (default: standard error) as JSON lines that name `service`."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonLines(service))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    _logger.setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = name != "uvicorn.access"  # an access log has the paths, and paths have e-mail addresses
+
+
+# --- metrics ----------------------------------------------------------------------------------------------------------
+
+REGISTRY = CollectorRegistry()
+"""Jalon's own: what libraries register by themselves stays out of /metrics."""
+
+ProcessCollector(registry=REGISTRY)
+
+_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+# ingest
+TOUCHPOINTS_ACCEPTED = Counter(
+    "jalon_touchpoints_accepted", "Touchpoints that the log holds durably", ["source"], registry=REGISTRY
+)
+TOUCHPOINTS_REJECTED = Counter(
+    "jalon_touchpoints_rejected", "Touchpoints refused with a reason", ["reason"], registry=REGISTRY
+)
+INGEST_REQUESTS = Counter(
+    "jalon_ingest_requests", "Requests answered by ingest", ["route", "status"], registry=REGISTRY
+)
+INGEST_SECONDS = Histogram(
+    "jalon_ingest_seconds", "From a request's first byte to its answer", ["route"], buckets=_FAST, registry=REGISTRY
+)
+APPEND_SECONDS = Histogram(
+    "jalon_append_seconds", "From append to the log's acknowledgement", buckets=_FAST, registry=REGISTRY
+)
+
+# stager
+RECORDS = Counter(
+    "jalon_records", "Log records that the stager committed", ["outcome"], registry=REGISTRY
+)  # outcome: advanced, ignored, duplicate, late, dead_letter
+BATCH_SECONDS = Histogram("jalon_batch_seconds", "From read to commit of a batch", buckets=_FAST, registry=REGISTRY)
+BATCH_RETRIES = Counter("jalon_batch_retries", "Batches done again", ["reason"], registry=REGISTRY)
+LAG_RECORDS = Gauge("jalon_lag_records", "Records of the log not yet committed", ["partition"], registry=REGISTRY)
+HORIZON_AGE_SECONDS = Gauge("jalon_horizon_age_seconds", "Now minus the horizon", registry=REGISTRY)
+TRANSITIONS = Counter("jalon_transitions", "Transitions written", ["journey"], registry=REGISTRY)
+TIMERS_FIRED = Counter("jalon_timers_fired", "Delayed transitions that fired with no touchpoint", registry=REGISTRY)
+REFOLDS = Counter("jalon_refolds", "Customers folded again for a late touchpoint or a claim", registry=REGISTRY)
+CONFLICTS = Counter(
+    "jalon_conflicts", "Copies of an event with another body, refused links", ["kind"], registry=REGISTRY
+)
+CONSUMER_RESTARTS = Counter("jalon_consumer_restarts", "Restarts by the progress watchdog", registry=REGISTRY)
+FEED_SEQ = Gauge("jalon_feed_seq", "The last number that the sequencer gave", registry=REGISTRY)
+
+# api
+API_REQUESTS = Counter("jalon_api_requests", "Requests answered by the API", ["route", "status"], registry=REGISTRY)
+API_SECONDS = Histogram("jalon_api_seconds", "From request to answer", ["route"], buckets=_FAST, registry=REGISTRY)
+STREAM_SUBSCRIBERS = Gauge("jalon_stream_subscribers", "Open connections to /v1/stream", registry=REGISTRY)
+
+
+def render_metrics() -> tuple[bytes, str]:
+    """The body of GET /metrics and its content type."""
+    return generate_latest(REGISTRY), CONTENT_TYPE_LATEST

@@ -1,0 +1,61 @@
+"""What every test may ask for: a fresh migrated database, a Kafka broker. Both are real."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import pytest
+
+from plumbing.clock import new_id
+from plumbing.embedded.kafka import EmbeddedKafka
+from plumbing.embedded.postgres import EmbeddedPostgres
+from plumbing.store import migrate
+from tests.support.database import clone, drop, sibling
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """The one embedded Postgres of this run."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres: EmbeddedPostgres) -> str:
+    """The name of a migrated database that nobody connects to, so that it can be cloned."""
+
+    async def make() -> str:
+        connection = await asyncpg.connect(postgres.url)
+        await connection.execute("CREATE DATABASE migrated")
+        await connection.close()
+        await migrate(sibling(postgres.url, "migrated"))
+        return "migrated"
+
+    return asyncio.run(make())
+
+
+@pytest.fixture
+async def database_url(postgres: EmbeddedPostgres, template_database: str) -> AsyncIterator[str]:
+    """A database of the newest schema that only this test uses."""
+    name = f"test_{new_id()}"
+    await clone(postgres.url, template_database, name)
+    yield sibling(postgres.url, name)
+    await drop(postgres.url, name)
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`host:port` of a Kafka broker: the one of `KAFKA_BOOTSTRAP_SERVERS`, or one that this run starts."""
+    given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    if given:
+        yield given
+        return
+    with EmbeddedKafka(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker.bootstrap
+
+
+@pytest.fixture
+def topic() -> str:
+    """The name of a topic that only this test uses."""
+    return f"test-{new_id()}"

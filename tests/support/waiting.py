@@ -1,0 +1,37 @@
+"""Waiting for something to become true, instead of sleeping."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from inspect import isawaitable
+from typing import TypeVar
+
+from plumbing.clock import monotonic
+
+Value = TypeVar("Value")
+
+
+async def eventually(
+    look: Callable[[], Value | Awaitable[Value]],
+    within: timedelta = timedelta(seconds=20),
+    every: timedelta = timedelta(milliseconds=20),
+) -> Value:
+    """The first true value that `look` gives.
+
+    `look` may be async. An `AssertionError` that it raises counts as not yet; the last one is raised when time is up.
+    Raises `AssertionError` when no true value came within the deadline.
+    """
+    until = monotonic() + within.total_seconds()
+    while True:
+        late = monotonic() > until
+        try:
+            seen = look()
+            value = await seen if isawaitable(seen) else seen
+        except AssertionError:
+            if late:
+                raise
+        else:
+            if value:
+                return value
+            assert not late, f"not within {within.total_seconds():g} s; last seen: {value!r}"
+        await asyncio.sleep(every.total_seconds())

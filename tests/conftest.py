@@ -8,9 +8,7 @@ import asyncpg
 import pytest
 
 from plumbing.clock import new_id
-from plumbing.embedded.kafka import EmbeddedKafka
 from plumbing.embedded.postgres import EmbeddedPostgres
-from plumbing.store import migrate
 from tests.support.database import clone, drop, sibling
 
 
@@ -24,6 +22,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
 @pytest.fixture(scope="session")
 def template_database(postgres: EmbeddedPostgres) -> str:
     """The name of a migrated database that nobody connects to, so that it can be cloned."""
+
+    from plumbing.store import migrate  # noqa: PLC0415
 
     async def make() -> str:
         connection = await asyncpg.connect(postgres.url)
@@ -51,6 +51,8 @@ def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given:
         yield given
         return
+    from plumbing.embedded.kafka import EmbeddedKafka  # noqa: PLC0415
+
     with EmbeddedKafka(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker.bootstrap
 

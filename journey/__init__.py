@@ -1,0 +1,1 @@
+"""The rules of Jalon: pure functions and frozen types, with no I/O, clock, randomness, logging or framework."""

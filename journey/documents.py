@@ -1,0 +1,54 @@
+"""YAML as a person means it: `on`, `off`, `yes` and `no` are words (as in YAML 1.2), and no key stands twice."""
+
+import re
+from typing import Any
+
+import yaml
+
+from journey.errors import InvalidDefinition
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1's loader without its surprises."""
+
+
+_SURPRISES = {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:int"}
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in resolvers if tag not in _SURPRISES]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false|True|False)$"), list("tfTF"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?\d{1,18}$"), list("-+0123456789"))
+
+
+def _mapping_without_repeats(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    loader.flatten_mapping(node)
+    found: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str):
+            raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key_node.start_mark)
+        if key in found:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+        found[key] = loader.construct_object(value_node, deep=True)
+    return found
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_repeats)
+
+
+def load_yaml(text: str) -> Any:
+    """The plain values of a YAML document.
+
+    Raises `InvalidDefinition` with the line and column of what cannot be read.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with fewer powers
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise InvalidDefinition(f"not readable as YAML: {error.problem}{where}") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise InvalidDefinition(f"not readable as YAML: {error}") from error

@@ -1,0 +1,278 @@
+"""The tables of Jalon's store, and in their comments what each row means.
+
+Invariants that must hold whatever the code does are CHECK constraints and unique indexes here too. Instants are
+`timestamptz`; digests are 16 bytes of a keyed HMAC-SHA-256 (`plumbing/store/sealing.py`). Customers are named inside
+the store by a number (`customer`) that never leaves it: the outside knows the id minted by an identifier.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from plumbing.store.metadata import metadata
+
+Instant = DateTime(timezone=True)
+
+
+def _digest(column: str) -> CheckConstraint:
+    return CheckConstraint(f"octet_length({column}) = 16", name=f"{column}_is_16_bytes")
+
+
+positions = Table(
+    "positions",
+    metadata,
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("log_id", Text, nullable=False, comment="the cluster and topic of the offsets"),
+    Column("next_offset", BigInteger, nullable=False, comment="the first record that is not yet in the store"),
+    Column("epoch", BigInteger, nullable=False, comment="raised by each takeover; fences the owner before"),
+    Column("owner", Text, nullable=False, comment="who took over last, for people"),
+    Column("read_to", Instant, nullable=False, comment="what was received before is in the store"),
+    PrimaryKeyConstraint("topic", "partition"),
+    CheckConstraint("next_offset >= 0", name="next_offset_not_negative"),
+    CheckConstraint("epoch >= 0", name="epoch_not_negative"),
+    comment="How far the stager has read each partition; offsets committed to Kafka only serve lag tools",
+)
+
+horizon = Table(
+    "horizon",
+    metadata,
+    Column("only", Boolean, primary_key=True, server_default=text("true")),
+    Column("reached_at", Instant, nullable=False),
+    CheckConstraint("only", name="one_row"),
+    comment="The instant up to which time has passed for every customer: the least read_to, and never moved back",
+)
+
+customers = Table(
+    "customers",
+    metadata,
+    Column("customer", BigInteger, Identity(), primary_key=True),
+    Column("state", LargeBinary, nullable=False, comment="journey.state.CustomerState; empty: never folded"),
+    Column("due_at", Instant, comment="when elapse has something to do: a timer or a touchpoint that waits"),
+    Column("waiting", Boolean, nullable=False, server_default=text("false"), comment="has touchpoints beyond it"),
+    Column("revision", BigInteger, nullable=False, server_default=text("0"), comment="raised by each change of state"),
+    Index("customers_due_at_idx", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    CheckConstraint("NOT waiting OR due_at IS NOT NULL", name="who_waits_is_due"),
+    comment="One row a customer: the fold state of all their journeys",
+)
+
+identifiers = Table(
+    "identifiers",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True, comment="HMAC of scope, kind and value; its hex is a customer id"),
+    Column("kind", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False, comment="the value, encrypted (AES-GCM)"),
+    Column("customer", BigInteger, ForeignKey("customers.customer"), nullable=False),
+    Column("first_at", Instant, nullable=False, comment="occurred_at of the earliest touchpoint that carries it"),
+    Index("identifiers_customer_idx", "customer"),
+    _digest("digest"),
+    comment=(
+        "Who an identifier stands for. Strong ones of one person share a customer; a weak one or a reference has the "
+        "customer who owns what nobody has claimed"
+    ),
+)
+
+holdings = Table(
+    "holdings",
+    metadata,
+    Column("device", LargeBinary, ForeignKey("identifiers.digest"), nullable=False),
+    Column("from_at", Instant, nullable=False),
+    Column("from_sequence", BigInteger, nullable=False),
+    Column("from_source", Text, nullable=False),
+    Column("from_id", Text, nullable=False),
+    Column("to_at", Instant, nullable=False),
+    Column("to_sequence", BigInteger, nullable=False),
+    Column("to_source", Text, nullable=False),
+    Column("to_id", Text, nullable=False),
+    Column("owner", LargeBinary, ForeignKey("identifiers.digest"), nullable=False),
+    PrimaryKeyConstraint("device", "from_at", "from_sequence", "from_source", "from_id"),
+    CheckConstraint(
+        "(from_at, from_sequence, from_source, from_id) <= (to_at, to_sequence, to_source, to_id)",
+        name="from_before_to",
+    ),
+    comment=(
+        "Sign-ins on a device (or uses of a reference), in order: from the first to the last of an unbroken run by one "
+        "person, named by the strongest identifier they signed in with"
+    ),
+)
+
+touchpoints = Table(
+    "touchpoints",
+    metadata,
+    Column("source", Text(collation="C"), nullable=False),
+    Column("id", Text(collation="C"), nullable=False),
+    Column("customer", BigInteger, ForeignKey("customers.customer"), nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("device", LargeBinary, comment="decides whose it is, without a strong identifier"),
+    Column("body", LargeBinary, nullable=False, comment="the rest, as JSON, identifiers as digests"),
+    Column("conflicts", Integer, nullable=False, server_default=text("0"), comment="copies with another body"),
+    PrimaryKeyConstraint("source", "id"),
+    Index("touchpoints_order_idx", "customer", "occurred_at", "sequence", "source", "id"),
+    Index("touchpoints_device_idx", "device", "occurred_at", postgresql_where=text("device IS NOT NULL")),
+    comment="Every accepted touchpoint, once: of several copies the one that counts",
+)
+
+transitions = Table(
+    "transitions",
+    metadata,
+    Column("customer", BigInteger, ForeignKey("customers.customer"), nullable=False),
+    Column("transition", LargeBinary, nullable=False, comment="hash of what it says"),
+    Column("learned_at", Instant, nullable=False),
+    Column("retracted_at", Instant, comment="when a late touchpoint took it back"),
+    Column("journey", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("from_stage", Text),
+    Column("to_stage", Text, nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    Column("place", Integer, nullable=False, comment="order among the customer's transitions of the same instant"),
+    Column("rule", Text, nullable=False),
+    Column("cause", JSONB, nullable=False),
+    PrimaryKeyConstraint("customer", "transition", "learned_at"),
+    Index(
+        "transitions_live_key",
+        "customer",
+        "transition",
+        unique=True,
+        postgresql_where=text("retracted_at IS NULL"),
+    ),
+    Index("transitions_order_idx", "customer", "occurred_at"),
+    CheckConstraint("retracted_at IS NULL OR retracted_at >= learned_at", name="retracted_after_learned"),
+    CheckConstraint("run >= 1", name="runs_count_from_one"),
+    _digest("transition"),
+    comment="What was told about a customer: a live row holds, a retracted one is the audit of what was once believed",
+)
+
+stays = Table(
+    "stays",
+    metadata,
+    Column("customer", BigInteger, ForeignKey("customers.customer"), nullable=False),
+    Column("journey", Text, nullable=False),
+    Column("place", Integer, nullable=False, comment="0 for the customer's first stay in this journey"),
+    Column("run", Integer, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("entered_at", Instant, nullable=False),
+    Column("left_at", Instant),
+    PrimaryKeyConstraint("customer", "journey", "place"),
+    Index("stays_current_key", "customer", "journey", unique=True, postgresql_where=text("left_at IS NULL")),
+    Index("stays_stage_idx", "journey", "stage", "entered_at", "customer", postgresql_where=text("left_at IS NULL")),
+    CheckConstraint("left_at IS NULL OR left_at >= entered_at", name="left_after_entered"),
+    comment="Each stay of a customer in a stage; the current one has no left_at",
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("customer", BigInteger, ForeignKey("customers.customer"), nullable=False),
+    Column("place", Integer, nullable=False, comment="order among the customer's facts"),
+    Column("journey", Text, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("cause", JSONB, nullable=False),
+    Column("detail", JSONB, nullable=False, server_default=text("'{}'")),
+    PrimaryKeyConstraint("customer", "place"),
+    Index("facts_kind_idx", "journey", "kind", "name", "occurred_at"),
+    comment="What a fold finds besides transitions: pains, moments of truth, measures, dead time, actions, refusals",
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("entry", BigInteger, Identity(), primary_key=True),
+    Column("message", LargeBinary, nullable=False, comment="hash of what it says: the same after a restored backup"),
+    Column("journey", Text, nullable=False),
+    Column("written_at", Instant, nullable=False),
+    Column("body", LargeBinary, nullable=False, comment="JSON"),
+    _digest("message"),
+    comment="Messages of committed batches that are not numbered yet",
+)
+
+feed = Table(
+    "feed",
+    metadata,
+    Column("feed_seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("message", LargeBinary, nullable=False),
+    Column("journey", Text, nullable=False),
+    Column("written_at", Instant, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("feed_message_idx", "message"),
+    comment="The numbered messages, gapless, in the order in which every reader sees them",
+)
+
+feed_head = Table(
+    "feed_head",
+    metadata,
+    Column("only", Boolean, primary_key=True, server_default=text("true")),
+    Column("last_seq", BigInteger, nullable=False),
+    CheckConstraint("only", name="one_row"),
+    comment="The last number given; its row lock makes the sequencers take turns",
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("letter", BigInteger, Identity(), primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("source", Text, comment="as the record's header names it, when it does"),
+    Column("reason", Text, nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("value", LargeBinary, nullable=False, comment="the original bytes"),
+    Column("headers", LargeBinary, nullable=False, comment="MessagePack list of [name, bytes]"),
+    Column("rejected_at", Instant, nullable=False),
+    Index("dead_letters_topic_partition_offset_key", "topic", "partition", "offset", unique=True),
+    comment="Records that could not become touchpoints",
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("key", Text, primary_key=True, comment="public name of the key"),
+    Column("digest", LargeBinary, nullable=False, unique=True, comment="SHA-256 of the secret"),
+    Column("kind", Text, nullable=False),
+    Column("source", Text),
+    Column("channel", Text),
+    Column("scopes", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("created_at", Instant, nullable=False, server_default=func.now()),
+    Column("revoked_at", Instant),
+    CheckConstraint("kind IN ('write', 'api')", name="kind_known"),
+    CheckConstraint("(kind = 'write') = (source IS NOT NULL AND channel IS NOT NULL)", name="write_keys_name_a_source"),
+    CheckConstraint("octet_length(digest) = 32", name="digest_is_32_bytes"),
+    comment="Write keys of sources and tokens of readers; the secrets themselves are never stored",
+)
+
+definitions = Table(
+    "definitions",
+    metadata,
+    Column("journey", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("document", Text, nullable=False, comment="the YAML as written, comments included"),
+    Column("active", Boolean, nullable=False),
+    Column("published_at", Instant, nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("journey", "version"),
+    Index("definitions_active_key", "journey", unique=True, postgresql_where=text("active")),
+    comment="Journey definitions; a published version never changes",
+)

@@ -140,4 +140,4 @@ class LogReader(Protocol):
         """
 
     async def commit(self, positions: Mapping[int, int]) -> None:
-        """Tell the log how far this group has come, for tools that show the lag. Bounded in time; a failure is logged."""
+        """Tell the log how far this group has come, for tools that show lag. Bounded in time; a failure is logged."""

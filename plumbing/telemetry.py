@@ -48,9 +48,10 @@ class Action(StrEnum):
     DEAD_LETTER = "dead_letter"  # a record that cannot be used was set aside: partition, offset, reason
     POISON_LIMIT = "poison_limit"  # too many of them that ingest had accepted: the stager stops
     CONSUMER_STALLED = "consumer_stalled"  # records wait but none is read: the consumer is restarted
-    # api
+    # keys, of ingest and api
     KEY_CREATED = "key_created"
     KEY_REVOKED = "key_revoked"
+    KEYS_NOT_REFRESHED = "keys_not_refreshed"  # Postgres did not answer: those known so far stay in force
 
 
 class Fields(TypedDict, total=False):

@@ -52,9 +52,9 @@ positions = Table(
 horizon = Table(
     "horizon",
     metadata,
-    Column("only", Boolean, primary_key=True, server_default=text("true")),
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
     Column("reached_at", Instant, nullable=False),
-    CheckConstraint("only", name="one_row"),
+    CheckConstraint("one", name="one_row"),
     comment="The instant up to which time has passed for every customer: the least read_to, and never moved back",
 )
 
@@ -63,12 +63,13 @@ customers = Table(
     metadata,
     Column("customer", BigInteger, Identity(), primary_key=True),
     Column("state", LargeBinary, nullable=False, comment="journey.state.CustomerState; empty: never folded"),
-    Column("due_at", Instant, comment="when elapse has something to do: a timer or a touchpoint that waits"),
+    Column("due_at", Instant, comment="not before then is there something to elapse: a timer, a touchpoint that waits"),
     Column("waiting", Boolean, nullable=False, server_default=text("false"), comment="has touchpoints beyond it"),
     Column("revision", BigInteger, nullable=False, server_default=text("0"), comment="raised by each change of state"),
     Index("customers_due_at_idx", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     CheckConstraint("NOT waiting OR due_at IS NOT NULL", name="who_waits_is_due"),
     comment="One row a customer: the fold state of all their journeys",
+    postgresql_with={"fillfactor": 70},  # room to rewrite the state in place
 )
 
 identifiers = Table(
@@ -224,9 +225,9 @@ feed = Table(
 feed_head = Table(
     "feed_head",
     metadata,
-    Column("only", Boolean, primary_key=True, server_default=text("true")),
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
     Column("last_seq", BigInteger, nullable=False),
-    CheckConstraint("only", name="one_row"),
+    CheckConstraint("one", name="one_row"),
     comment="The last number given; its row lock makes the sequencers take turns",
 )
 
@@ -236,14 +237,14 @@ dead_letters = Table(
     Column("letter", BigInteger, Identity(), primary_key=True),
     Column("topic", Text, nullable=False),
     Column("partition", Integer, nullable=False),
-    Column("offset", BigInteger, nullable=False),
+    Column("log_offset", BigInteger, nullable=False),
     Column("source", Text, comment="as the record's header names it, when it does"),
     Column("reason", Text, nullable=False),
     Column("key", LargeBinary, nullable=False),
     Column("value", LargeBinary, nullable=False, comment="the original bytes"),
     Column("headers", LargeBinary, nullable=False, comment="MessagePack list of [name, bytes]"),
     Column("rejected_at", Instant, nullable=False),
-    Index("dead_letters_topic_partition_offset_key", "topic", "partition", "offset", unique=True),
+    Index("dead_letters_position_key", "topic", "partition", "log_offset", unique=True),
     comment="Records that could not become touchpoints",
 )
 

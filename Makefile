@@ -23,8 +23,8 @@ $(BIN)/uv: requirements-dev.txt
 		{ echo "Jalon needs Python 3.11 or newer; '$(PYTHON)' is older or missing. Try: make PYTHON=python3.11 …" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
 		{ echo "'$(PYTHON) -m venv' does not work here. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements-dev.txt --require-hashes \
-		$$(grep -o '^uv==[0-9.]*' requirements-dev.txt)
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.txt > $(VENV)/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(VENV)/uv.txt
 	@touch $@
 
 # The development lock holds all that the runtime lock does: once it is in, `install` leaves it.

@@ -10,6 +10,7 @@ import sys
 import traceback
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TextIO, TypedDict, Unpack
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -120,7 +121,8 @@ def _message(record: logging.LogRecord) -> str:
 
 def _told(exc: BaseException) -> dict[str, object]:
     frames = traceback.extract_tb(exc.__traceback__)
-    told: dict[str, object] = {"error": type(exc).__qualname__, "where": [f"{f.name}:{f.lineno}" for f in frames[-8:]]}
+    where = [f"{'/'.join(Path(frame.filename).parts[-2:])}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
+    told: dict[str, object] = {"error": type(exc).__qualname__, "where": where}
     if isinstance(exc, JalonError):
         told["reason"] = str(exc)
     return told

@@ -1,8 +1,7 @@
 """What every test may ask for: a fresh migrated database, a Kafka broker. Both are real."""
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
@@ -13,26 +12,22 @@ from tests.support.database import clone, drop, sibling
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedPostgres]:
     """The one embedded Postgres of this run."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres")) as server:
+    async with EmbeddedPostgres(tmp_path_factory.mktemp("postgres")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def template_database(postgres: EmbeddedPostgres) -> str:
+async def template_database(postgres: EmbeddedPostgres) -> str:
     """The name of a migrated database that nobody connects to, so that it can be cloned."""
-
     from plumbing.store import migrate  # noqa: PLC0415
 
-    async def make() -> str:
-        connection = await asyncpg.connect(postgres.url)
-        await connection.execute("CREATE DATABASE migrated")
-        await connection.close()
-        await migrate(sibling(postgres.url, "migrated"))
-        return "migrated"
-
-    return asyncio.run(make())
+    connection = await asyncpg.connect(postgres.url)
+    await connection.execute("CREATE DATABASE migrated")
+    await connection.close()
+    await migrate(sibling(postgres.url, "migrated"))
+    return "migrated"
 
 
 @pytest.fixture
@@ -45,15 +40,15 @@ async def database_url(postgres: EmbeddedPostgres, template_database: str) -> As
 
 
 @pytest.fixture(scope="session")
-def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+async def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """`host:port` of a Kafka broker: the one of `KAFKA_BOOTSTRAP_SERVERS`, or one that this run starts."""
+    from plumbing.embedded.kafka import EmbeddedKafka  # noqa: PLC0415
+
     given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     if given:
         yield given
         return
-    from plumbing.embedded.kafka import EmbeddedKafka  # noqa: PLC0415
-
-    with EmbeddedKafka(tmp_path_factory.mktemp("kafka")) as broker:
+    async with EmbeddedKafka(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker.bootstrap
 
 

@@ -6,6 +6,7 @@ Here a file lock (which the kernel frees when its holder is killed) names the ow
 server runs is asked of the server.
 """
 
+import asyncio
 import fcntl
 import hashlib
 import importlib.util
@@ -57,10 +58,10 @@ _WAITS = re.compile("shared memory block|lock file .* already exists|is still in
 
 
 class EmbeddedPostgres:
-    """The server of one directory (made when missing): `start` and `stop` it, or use it as a context manager.
+    """The server of one directory (made when missing): `start` and `stop`, or `async with`.
 
-    Both block for a second or two, so call them in a thread from an event loop. One process owns the directory at a
-    time; its children use `url`. When the owner is killed the server goes on, and the next owner adopts it.
+    One process owns the directory at a time; its children use `url`. When the owner is killed the server goes on, and
+    the next owner adopts it.
 
     Postgres refuses to run as root: there, it runs as a system user that is made when missing, and every folder above
     the directory and the binaries lets others pass (`o+x`).
@@ -73,12 +74,33 @@ class EmbeddedPostgres:
         self._owned: IO[str] | None = None
         self._user = _SYSTEM_USER if os.geteuid() == 0 else None
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Run the server; it accepts connections afterwards.
 
         Raises `Misconfigured` when another process owns the directory or it cannot be used, `StoreUnavailable` when
         the server does not start within the deadline.
         """
+        await asyncio.to_thread(self._start)
+
+    async def stop(self) -> None:
+        """End the server cleanly (its clients are disconnected). Nothing to do when this does not own it."""
+        await asyncio.to_thread(self._stop)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running server, for tests that kill it."""
+        return int((self._cluster / "postmaster.pid").read_text().split("\n", 1)[0])
+
+    def _start(self) -> None:
         try:
             self._prepare()
             self._own()
@@ -91,26 +113,13 @@ class EmbeddedPostgres:
             self._disown()
             raise
 
-    def stop(self) -> None:
-        """End the server cleanly (its clients are disconnected), for good when it was already gone."""
+    def _stop(self) -> None:
         if self._owned is None:
             return
         if self._command("pg_ctl", "stop", "-m", "fast", "-w", "-t", "60", "-D", str(self._cluster)).returncode != 0:
             self._command("pg_ctl", "stop", "-m", "immediate", "-D", str(self._cluster))
         self._disown()
         log(Action.POSTGRES_STOPPED)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
-        self.stop()
-
-    @property
-    def pid(self) -> int:
-        """The process id of the running server, for tests that kill it."""
-        return int((self._cluster / "postmaster.pid").read_text().split("\n", 1)[0])
 
     # --- the directory ------------------------------------------------------------------------------------------------
 

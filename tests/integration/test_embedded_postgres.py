@@ -1,8 +1,8 @@
 """The embedded Postgres is durable, has one owner, and outlives whoever started it."""
 
+import asyncio
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,10 +15,10 @@ from journey.errors import Misconfigured, StoreUnavailable
 from plumbing.embedded.postgres import EmbeddedPostgres
 
 STARTS_AND_IS_KILLED = """
-import os, signal, sys
+import asyncio, os, signal, sys
 from pathlib import Path
 from plumbing.embedded.postgres import EmbeddedPostgres
-EmbeddedPostgres(Path(sys.argv[1])).start()
+asyncio.run(EmbeddedPostgres(Path(sys.argv[1])).start())
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -52,50 +52,50 @@ async def test_text_sorts_by_code_point_and_has_accents(postgres: EmbeddedPostgr
     assert await ask(postgres.url, "SELECT 'Z' < 'a' AND lower('É') = 'é'") is True
 
 
-def test_a_directory_has_one_owner(postgres: EmbeddedPostgres) -> None:
+async def test_a_directory_has_one_owner(postgres: EmbeddedPostgres) -> None:
     with pytest.raises(Misconfigured, match=f"in use by another Jalon .process {os.getpid()}"):
-        EmbeddedPostgres(postgres.directory).start()
+        await EmbeddedPostgres(postgres.directory).start()
 
 
-def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+async def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Misconfigured, match="cannot use"):
-        EmbeddedPostgres(tmp_path / "file" / "postgres").start()
+        await EmbeddedPostgres(tmp_path / "file" / "postgres").start()
 
 
 async def test_a_path_too_long_for_a_socket_does(tmp_path: Path) -> None:
-    with EmbeddedPostgres(tmp_path / ("deep" * 40)) as server:
+    async with EmbeddedPostgres(tmp_path / ("deep" * 40)) as server:
         assert await ask(server.url, "SELECT 1") == 1
 
 
 async def test_what_was_committed_is_there_after_the_server_is_killed(tmp_path: Path) -> None:
-    with EmbeddedPostgres(tmp_path) as server:
+    async with EmbeddedPostgres(tmp_path) as server:
         await ask(server.url, "CREATE TABLE kept AS SELECT 1 AS one")
         os.kill(server.pid, signal.SIGKILL)
-    with EmbeddedPostgres(tmp_path) as server:
+    async with EmbeddedPostgres(tmp_path) as server:
         assert await ask(server.url, "SELECT one FROM kept") == 1
 
 
 async def test_a_server_whose_owner_was_killed_is_adopted(tmp_path: Path) -> None:
-    killed = subprocess.run([sys.executable, "-c", STARTS_AND_IS_KILLED, str(tmp_path)], check=False)
-    assert killed.returncode == -signal.SIGKILL
+    owner = await asyncio.create_subprocess_exec(sys.executable, "-c", STARTS_AND_IS_KILLED, str(tmp_path))
+    assert await owner.wait() == -signal.SIGKILL
     orphan = EmbeddedPostgres(tmp_path).pid
-    with EmbeddedPostgres(tmp_path) as server:
+    async with EmbeddedPostgres(tmp_path) as server:
         assert server.pid == orphan
         assert await ask(server.url, "SELECT 1") == 1
     assert not (tmp_path / "cluster" / "postmaster.pid").exists()
 
 
-def test_a_cluster_half_made_is_made_anew(tmp_path: Path) -> None:
+async def test_a_cluster_half_made_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "cluster.new").mkdir()
     (tmp_path / "cluster.new" / "PG_VERSION").write_text("18\n")
-    with EmbeddedPostgres(tmp_path) as server:
+    async with EmbeddedPostgres(tmp_path) as server:
         assert server.pid
 
 
-def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
-    with EmbeddedPostgres(tmp_path):
+async def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
+    async with EmbeddedPostgres(tmp_path):
         pass
     (tmp_path / "cluster" / "global" / "pg_control").write_bytes(b"")
     with pytest.raises(StoreUnavailable, match="pg_control"):
-        EmbeddedPostgres(tmp_path).start()
+        await EmbeddedPostgres(tmp_path).start()

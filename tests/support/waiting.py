@@ -4,18 +4,21 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from inspect import isawaitable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 from plumbing.clock import monotonic
 
 Value = TypeVar("Value")
+A_WHILE = timedelta(seconds=20)
 
 
-async def eventually(
-    look: Callable[[], Value | Awaitable[Value]],
-    within: timedelta = timedelta(seconds=20),
-    every: timedelta = timedelta(milliseconds=20),
-) -> Value:
+@overload
+async def eventually(look: Callable[[], Awaitable[Value]], within: timedelta = ...) -> Value: ...
+@overload
+async def eventually(look: Callable[[], Value], within: timedelta = ...) -> Value: ...
+
+
+async def eventually(look: Callable[[], Any], within: timedelta = A_WHILE) -> Any:
     """The first true value that `look` gives.
 
     `look` may be async. An `AssertionError` that it raises counts as not yet; the last one is raised when time is up.
@@ -34,4 +37,4 @@ async def eventually(
             if value:
                 return value
             assert not late, f"not within {within.total_seconds():g} s; last seen: {value!r}"
-        await asyncio.sleep(every.total_seconds())
+        await asyncio.sleep(0.02)

@@ -7,7 +7,9 @@ import asyncpg
 import pytest
 
 from plumbing.clock import new_id
+from plumbing.embedded.kafka import EmbeddedKafka
 from plumbing.embedded.postgres import EmbeddedPostgres
+from plumbing.store import migrate
 from tests.support.database import clone, drop, sibling
 
 
@@ -21,8 +23,6 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Em
 @pytest.fixture(scope="session")
 async def template_database(postgres: EmbeddedPostgres) -> str:
     """The name of a migrated database that nobody connects to, so that it can be cloned."""
-    from plumbing.store import migrate  # noqa: PLC0415
-
     connection = await asyncpg.connect(postgres.url)
     await connection.execute("CREATE DATABASE migrated")
     await connection.close()
@@ -42,8 +42,6 @@ async def database_url(postgres: EmbeddedPostgres, template_database: str) -> As
 @pytest.fixture(scope="session")
 async def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """`host:port` of a Kafka broker: the one of `KAFKA_BOOTSTRAP_SERVERS`, or one that this run starts."""
-    from plumbing.embedded.kafka import EmbeddedKafka  # noqa: PLC0415
-
     given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     if given:
         yield given

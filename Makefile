@@ -8,7 +8,7 @@ LOCK   := $(BIN)/uv --quiet pip compile --universal --python-version 3.11 --gene
 	--no-annotate --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo check format generate test test-long bench lock hooks clean
+.PHONY: help install dev lock demo check format generate hooks test test-long bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,7 @@ dev: $(VENV)/.dev ## what checking and testing need as well
 $(BIN)/uv: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Jalon needs Python 3.11 or newer; '$(PYTHON)' is older or missing. Try: make PYTHON=python3.11 …" >&2; exit 1; }
+	@echo "Making $(VENV) …"
 	@$(PYTHON) -m venv $(VENV) || \
 		{ echo "'$(PYTHON) -m venv' does not work here. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.txt > $(VENV)/uv.txt

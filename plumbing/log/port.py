@@ -71,14 +71,15 @@ OnAssigned = Callable[[frozenset[int]], Awaitable[Mapping[int, int]]]
 """Called with partitions that are this member's from now on, before any of their records is read.
 
 Returns the offset to read each from; a partition that it leaves out is read from the first record the log still holds.
-What it raises, the next `read` raises. Runs in the reader's own task, beside whatever the owner is doing.
+Awaited within `read`, so that what it raises is raised there and it never runs beside a batch.
 """
 
 OnRevoked = Callable[[frozenset[int]], Awaitable[None]]
 """Called with partitions that another member is about to get: finish or drop what is in hand.
 
-Waited for at most `REVOKE_LIMIT`. From its first line on no `read` returns records of these partitions. When the
-member was taken for dead (it hung, or was cut off) somebody else may have them already, and only the epoch protects.
+Runs in the reader's own task, beside whatever the owner is doing, and is waited for at most `REVOKE_LIMIT`. From its
+first line on no `read` returns records of these partitions. When the member was taken for dead (it hung, or was cut
+off) somebody else may have them already, and only the epoch protects.
 """
 
 REVOKE_LIMIT = timedelta(seconds=5)
@@ -109,7 +110,10 @@ class EventLog(Protocol):
 
 
 class LogReader(Protocol):
-    """One member of a group of consumers: each partition is read by one member at a time."""
+    """One member of a group of consumers: each partition is read by one member at a time.
+
+    May be started again after `stop`: that is what to do after `Fenced` (the claims are made anew) and when it stalls.
+    """
 
     log_id: str
     """Which log the offsets belong to: a topic that was deleted and made again has another. Known after `start`."""
@@ -123,15 +127,21 @@ class LogReader(Protocol):
     async def read(self, max_records: int, max_wait: timedelta) -> list[Read]:
         """What came, at most `max_records` in all; an empty list when nothing came within `max_wait`.
 
-        Raises `LogUnavailable` (try again, or stop), `WrongLog` (stop), `Fenced` (another process uses this member's
-        name) and whatever `OnAssigned` raised.
+        Awaits `OnAssigned` first where partitions have come. Raises what that raised (the next `read` calls it again),
+        `LogUnavailable` (try again, or stop) and `WrongLog` (stop: a position is not in this log). One at a time.
         """
 
     async def seek(self, partition: int, offset: int) -> None:
-        """Read `partition`, which must be assigned, from `offset` on, e.g. to do a batch again."""
+        """Read `partition` from `offset` on, e.g. to do a batch again. Raises `Fenced` when it was taken away."""
 
     def assigned(self) -> frozenset[int]:
         """The partitions that `read` may return now."""
+
+    def at_end(self) -> frozenset[int]:
+        """The assigned partitions of which all has been read, as the log confirmed after the last `read` was called.
+
+        That nothing came proves nothing: a broker that hangs also sends nothing. So the horizon goes by this.
+        """
 
     async def extents(self, partitions: frozenset[int]) -> Mapping[int, Extent]:
         """What the log holds of each: where a first reader begins, and how far behind another one is.

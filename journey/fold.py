@@ -17,10 +17,11 @@ from msgspec.structs import replace
 from journey.conditions import Traits
 from journey.findings import Findings
 from journey.grammar import Since
-from journey.machine import BEGINS, Edge, Journeys, Machine, Timer
-from journey.meaning import count, mean, propose
+from journey.machine import BEGINS, Journeys, Machine
+from journey.meaning import count, mean, propose, reached
 from journey.outcomes import Advanced, Ignored, Kind, Late, Outcome, Rejected
-from journey.state import NOBODY, ByTime, ByTouchpoint, Cause, CustomerState, JourneyState
+from journey.plan import Edge, Plan, Timer
+from journey.state import NOBODY, ByTime, ByTouchpoint, CustomerState, JourneyState
 from journey.touchpoint import Touchpoint
 
 
@@ -90,9 +91,26 @@ def _refusal(
 
 
 def _elapse(journeys: Journeys, state: CustomerState, until: datetime, found: Findings) -> CustomerState:
+    if _is_quiet(journeys, state, until):
+        return state
     while (due := _next(journeys, state)) is not None and due.at <= until:
         state = _fire(journeys, state, due, found)
     return state
+
+
+def _is_quiet(journeys: Journeys, state: CustomerState, until: datetime) -> bool:
+    """Whether it is plain, without looking at each timer, that none is due by `until`: the usual case, made cheap."""
+    silence = None if state.heard_at is None else until - state.heard_at
+    for name, here in state.journeys.items():
+        machine = journeys.machines.get(name)
+        if machine is None:
+            continue
+        plan = machine.plan(here)
+        if plan.silence is not None and (silence is None or silence >= plan.silence):
+            return False
+        if plan.stay is not None and until - here.entered_at >= plan.stay:
+            return False
+    return True
 
 
 def _next(journeys: Journeys, state: CustomerState) -> Due | None:
@@ -106,7 +124,7 @@ def _next(journeys: Journeys, state: CustomerState) -> Due | None:
             at = since + timer.after
             if here.persona_at is not None and here.persona_at > at:
                 at = here.persona_at  # a persona that came late fires what is overdue when it comes, never before
-            if first is None or (at, name, timer.rule) < first[:3]:
+            if first is None or at < first.at or (at == first.at and (name, timer.rule) < (first.journey, first.rule)):
                 first = Due(at, name, timer.rule, since, timer)
     return first
 
@@ -120,133 +138,133 @@ def _base(timer: Timer, here: JourneyState, heard_at: datetime | None) -> dateti
 
 def _fire(journeys: Journeys, state: CustomerState, due: Due, found: Findings) -> CustomerState:
     machine, here = journeys.machines[due.journey], state.journeys[due.journey]
-    cause = ByTime(of=due.timer.of, since=due.since, after=due.timer.after)
+    found.at, found.cause = due.at, ByTime(of=due.timer.of, since=due.since, after=due.timer.after)
     if due.timer.to is None:
         here = replace(here, dead_since=due.at)
-        found.fact(machine, here, Kind.DEAD_TIME, here.stage, due.at, cause)
+        found.fact(machine, here, Kind.DEAD_TIME, here.stage)
     else:
-        here = _move(machine, here, due.timer, due.timer.to, due.at, cause, found)
-    here = propose(machine, here, due.at, cause, found)
-    return replace(state, fired_at=due.at, journeys={**state.journeys, due.journey: here})
+        here = _move(machine, here, due.timer, due.timer.to, found)
+    here = propose(machine, here, found)
+    return replace(state, fired_at=due.at, facts=found.facts, journeys={**state.journeys, due.journey: here})
 
 
 def _happen(journeys: Journeys, state: CustomerState, touchpoint: Touchpoint, found: Findings) -> CustomerState:
     traits = _learn(journeys, state, touchpoint)
     learned = traits is not state.traits
-    state = replace(
-        state,
-        last=touchpoint.order,
-        heard_at=touchpoint.occurred_at if touchpoint.initiator == "customer" else state.heard_at,
-        traits=traits,
-    )
+    found.at, found.cause = touchpoint.occurred_at, cause_of(touchpoint)
     changed: dict[str, JourneyState] = {}
     for name, machine in journeys.machines.items():
         before = state.journeys.get(name)
-        after = _step(machine, before, touchpoint, state, learned, found)
+        after = _step(machine, before, touchpoint, traits, learned, found)
         if after is not None and after is not before:
             changed[name] = after
-    if changed:
-        state = replace(state, journeys={**state.journeys, **changed})
-    return state
+    return CustomerState(
+        last=touchpoint.order,
+        fired_at=state.fired_at,
+        heard_at=touchpoint.occurred_at if touchpoint.initiator == "customer" else state.heard_at,
+        facts=found.facts,
+        traits=traits,
+        journeys={**state.journeys, **changed} if changed else state.journeys,
+    )
 
 
 def _learn(journeys: Journeys, state: CustomerState, touchpoint: Touchpoint) -> Traits:
     """The customer's traits after a touchpoint, of those that a definition names; null takes one back."""
-    named = journeys.traits.intersection(touchpoint.traits) if touchpoint.traits else None
+    told = touchpoint.traits
+    named = journeys.traits.intersection(told) if told else None
     if not named:
         return state.traits
-    merged = {**state.traits, **{name: touchpoint.traits[name] for name in named}}
-    merged = {name: value for name, value in merged.items() if value is not None}
-    return state.traits if merged == state.traits else merged
+    merged = {**state.traits, **{name: told[name] for name in named}}
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 def _step(
     machine: Machine,
     before: JourneyState | None,
     touchpoint: Touchpoint,
-    customer: CustomerState,
+    traits: Traits,
     learned: bool,
     found: Findings,
 ) -> JourneyState | None:
     """One journey's part in a touchpoint."""
-    here = before
-    if here is None:
-        if not machine.begins(touchpoint, customer.traits):
+    if before is None:
+        if not machine.begins(touchpoint, traits):
             return None
-        here = _begin(machine, touchpoint, customer, found)
+        here = _begin(machine, touchpoint, traits, found)
     else:
-        here = _wake(machine, here, touchpoint, customer, learned, found)
-    for edge in machine.edges(here, touchpoint.type):
-        if edge.holds(touchpoint, customer.traits):
-            here, taken = _take(machine, here, edge, touchpoint, found)
-            if taken:
-                break
-    here = mean(machine, here, touchpoint, customer.traits, found)
-    if here is before:
-        return here
-    return propose(machine, here, touchpoint.occurred_at, cause_of(touchpoint), found)
+        here = _wake(machine, before, touchpoint, traits, learned, found)
+        if here is before and touchpoint.type not in machine.plan(here).heeds:
+            return here
+        here = _count(machine.plan(here), here, touchpoint, traits)
+    here = _follow(machine, here, touchpoint, traits, found)
+    here = mean(machine, here, touchpoint, traits, found)
+    return here if before is not None and _calls_for_the_same(before, here) else propose(machine, here, found)
 
 
-def _begin(machine: Machine, touchpoint: Touchpoint, customer: CustomerState, found: Findings) -> JourneyState:
-    cause = cause_of(touchpoint)
+def _begin(machine: Machine, touchpoint: Touchpoint, traits: Traits, found: Findings) -> JourneyState:
     here = JourneyState(
         stage=machine.initial,
         entered_at=touchpoint.occurred_at,
         rule=BEGINS,
-        cause=cause,
-        persona=machine.persona(touchpoint, customer.traits),
+        cause=found.cause,
+        persona=machine.persona(touchpoint, traits),
     )
     found.transition(machine, here, None)
     return here
 
 
 def _wake(
-    machine: Machine,
-    here: JourneyState,
-    touchpoint: Touchpoint,
-    customer: CustomerState,
-    learned: bool,
-    found: Findings,
+    machine: Machine, here: JourneyState, touchpoint: Touchpoint, traits: Traits, learned: bool, found: Findings
 ) -> JourneyState:
     """What a touchpoint changes before any rule is looked at: silence ends, new traits may tell another persona."""
     if here.dead_since is not None and touchpoint.initiator == "customer":
         here = replace(here, dead_since=None)
     if learned and machine.personas:
-        persona = machine.persona(touchpoint, customer.traits)
+        persona = machine.persona(touchpoint, traits)
         if persona != here.persona:
             here = replace(here, persona=persona, persona_at=touchpoint.occurred_at)
-            found.fact(machine, here, Kind.PERSONA, persona or "", touchpoint.occurred_at, cause_of(touchpoint))
+            found.fact(machine, here, Kind.PERSONA, persona or "")
     return here
 
 
-def _take(
-    machine: Machine, here: JourneyState, edge: Edge, touchpoint: Touchpoint, found: Findings
-) -> tuple[JourneyState, bool]:
-    """Follow an edge whose guard holds, unless it still counts; says whether the search for a rule is over."""
-    at, cause = touchpoint.occurred_at, cause_of(touchpoint)
-    if edge.at_least:
-        windows, reached = count(here.windows, edge.rule, edge.at_least, at)
-        here = replace(here, windows=windows)
-        if not reached:
-            return here, False
-    if edge.denied:
-        found.fact(machine, here, Kind.DENIED, edge.rule, at, cause)
-        return here, True
-    return _move(machine, here, edge, edge.to, at, cause, found), True
+def _count(plan: Plan, here: JourneyState, touchpoint: Touchpoint, traits: Traits) -> JourneyState:
+    """Count a touchpoint for every rule of this stage that counts it, whichever rule is followed in the end."""
+    counted = {
+        window.rule: count(here.windows.get(window.rule, ()), window.keep, touchpoint.occurred_at)
+        for window in plan.windows.get(touchpoint.type, ())
+        if window.holds(touchpoint, traits)
+    }
+    return replace(here, windows={**here.windows, **counted}) if counted else here
 
 
-def _move(
-    machine: Machine, here: JourneyState, by: Edge | Timer, to: str, at: datetime, cause: Cause, found: Findings
+def _follow(
+    machine: Machine, here: JourneyState, touchpoint: Touchpoint, traits: Traits, found: Findings
 ) -> JourneyState:
+    """The first rule that holds and has counted enough is followed, or denied; the others are not looked at."""
+    for edge in machine.edges(here, touchpoint.type):
+        if edge.holds(touchpoint, traits) and _has_enough(edge, here, found.at):
+            if not edge.denied:
+                return _move(machine, here, edge, edge.to, found)
+            found.fact(machine, here, Kind.DENIED, edge.rule)
+            return here
+    return here
+
+
+def _has_enough(edge: Edge, here: JourneyState, at: datetime) -> bool:
+    return edge.at_least is None or reached(here.windows.get(edge.rule, ()), edge.at_least, at)
+
+
+def _move(machine: Machine, here: JourneyState, by: Edge | Timer, to: str, found: Findings) -> JourneyState:
     moved = replace(
         here,
         run=here.run + by.opens_run,
         stage=to,
-        entered_at=at,
-        place=here.place + 1 if here.entered_at == at else 0,
+        entered_at=found.at,
+        place=here.place + 1 if here.entered_at == found.at else 0,
         stays=here.stays + 1,
         rule=by.rule,
-        cause=cause,
+        cause=found.cause,
+        persona_at=None,
         dead_since=None,
         windows={},
         started={} if by.opens_run else here.started,
@@ -254,6 +272,16 @@ def _move(
     )
     found.transition(machine, moved, here.stage)
     return moved
+
+
+def _calls_for_the_same(one: JourneyState, other: JourneyState) -> bool:
+    """Whether nothing changed between two states that an action could depend on."""
+    return (
+        one.stage == other.stage
+        and one.persona == other.persona
+        and one.open is other.open
+        and one.dead_since == other.dead_since
+    )
 
 
 def cause_of(touchpoint: Touchpoint) -> ByTouchpoint:

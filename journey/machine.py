@@ -1,6 +1,6 @@
 """A definition compiled for the fold: what can happen in each stage, looked up by touchpoint type.
 
-There is one variant of the machine for each persona, because a persona may change thresholds and switch rules off.
+Each persona has its own plan of each stage, because a persona may change thresholds and switch rules off.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,67 +22,15 @@ from journey.grammar import (
     Persona,
     Rule,
     Since,
+    Stage,
 )
 from journey.outcomes import Kind
+from journey.plan import DEAD_TIME, Edge, Mark, Marks, Plan, Proposal, Timer, Window
 from journey.state import JourneyState
 from journey.touchpoint import Touchpoint
 
 BEGINS = "begins"
 """The rule by which a customer enters a journey."""
-
-DEAD_TIME = "dead_time"
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """A transition that a touchpoint may cause in one stage."""
-
-    rule: str
-    to: str
-    holds: Predicate
-    at_least: AtLeast | None
-    denied: bool
-    opens_run: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Timer:
-    """What time causes in one stage: a transition, or (`to` is None) the fact that the silence is too long."""
-
-    rule: str
-    to: str | None
-    after: timedelta
-    of: Since
-    opens_run: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A named thing that a touchpoint may mean, and the fact it then becomes."""
-
-    name: str
-    kind: Kind
-    holds: Predicate
-    at_least: AtLeast | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """All that touchpoints of one type may mean besides a transition."""
-
-    moments: tuple[Mark, ...]
-    closes: tuple[Mark, ...]
-    opens: tuple[Mark, ...]
-    stops: tuple[Mark, ...]
-    starts: tuple[Mark, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """The transitions as they are for one persona, by stage."""
-
-    edges: Mapping[str, Mapping[str, tuple[Edge, ...]]]
-    timers: Mapping[str, tuple[Timer, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +42,7 @@ class Machine:
     version: int
     initial: str
     begins_on: Mapping[str, Predicate] | None
-    variants: Mapping[str | None, Variant]
+    plans: Mapping[str | None, Mapping[str, Plan]]
     marks: Mapping[str, Marks]
     personas: tuple[tuple[str, Predicate], ...]
     actions: tuple[Action, ...]
@@ -111,11 +59,15 @@ class Machine:
         """The first persona whose traits these are."""
         return next((name for name, holds in self.personas if holds(touchpoint, traits)), None)
 
+    def plan(self, state: JourneyState) -> Plan:
+        """What can happen next."""
+        return self.plans[state.persona][state.stage]
+
     def timers(self, state: JourneyState) -> tuple[Timer, ...]:
-        return self.variants[state.persona].timers[state.stage]
+        return self.plan(state).timers
 
     def edges(self, state: JourneyState, type_: str) -> tuple[Edge, ...]:
-        return self.variants[state.persona].edges[state.stage].get(type_, ())
+        return self.plan(state).edges.get(type_, ())
 
     def sums(self, part: str) -> Iterator[Measure]:
         """The measures that add up `part` and others."""
@@ -145,18 +97,24 @@ def compile_journeys(definitions: Iterable[Definition]) -> Journeys:
 
 def compile_machine(definition: Definition) -> Machine:
     """The machine of one definition that `parse` returned."""
-    variants: dict[str | None, Variant] = {None: _variant(definition, None)}
-    variants |= {persona.name: _variant(definition, persona) for persona in definition.personas}
+    marks = _marks(definition)
+    guards = {rule.rule: compile_where(rule.where) for rule in definition.transitions}
+    plans: dict[str | None, Mapping[str, Plan]] = {
+        persona.name if persona else None: {
+            stage.name: _plan(definition, stage, persona, guards, frozenset(marks)) for stage in definition.stages
+        }
+        for persona in (None, *definition.personas)
+    }
     return Machine(
         definition=definition,
         name=definition.journey,
         version=definition.version,
         initial=definition.initial,
         begins_on=_begins(definition.begins),
-        variants=variants,
-        marks=_marks(definition),
+        plans=plans,
+        marks=marks,
         personas=tuple((persona.name, compile_where(persona.where)) for persona in definition.personas),
-        actions=tuple(sorted(definition.actions, key=lambda action: (-action.priority, action.name))),
+        actions=_by_priority(definition),
         measures={measure.name: measure for measure in definition.measures},
     )
 
@@ -165,30 +123,50 @@ def _begins(match: Match | None) -> Mapping[str, Predicate] | None:
     return None if match is None else dict.fromkeys(match.types, compile_where(match.where))
 
 
-def _variant(definition: Definition, persona: Persona | None) -> Variant:
-    edges: dict[str, dict[str, tuple[Edge, ...]]] = {stage.name: {} for stage in definition.stages}
-    timers: dict[str, tuple[Timer, ...]] = {}
-    for stage in definition.stages:
-        dead_time = (persona and persona.dead_time.get(stage.name)) or stage.dead_time
-        timers[stage.name] = (Timer(DEAD_TIME, None, _length(dead_time), Since.SILENCE),) if dead_time else ()
+def _by_priority(definition: Definition) -> tuple[Action, ...]:
+    return tuple(sorted(definition.actions, key=lambda action: (-action.priority, action.name)))
+
+
+# --- the plan of one stage for one persona ----------------------------------------------------------------------------
+
+
+def _plan(
+    definition: Definition,
+    stage: Stage,
+    persona: Persona | None,
+    guards: Mapping[str, Predicate],
+    marked: frozenset[str],
+) -> Plan:
+    edges: dict[str, tuple[Edge, ...]] = {}
+    windows: dict[str, tuple[Window, ...]] = {}
+    timers = _dead_time(stage, persona)
     for rule in definition.transitions:
-        override = (persona and persona.transitions.get(rule.rule)) or Override()
-        if override.disabled:
+        if stage.name not in definition.departures(rule):
             continue
-        holds = compile_where(rule.where)
-        for stage_name in definition.departures(rule):
-            if rule.after:
-                timers[stage_name] += (_timer(rule, override),)
-            for type_ in rule.types:
-                edge = _edge(definition, rule, override, stage_name, holds)
-                edges[stage_name][type_] = (*edges[stage_name].get(type_, ()), edge)
-    return Variant(edges, timers)
+        override = (persona and persona.transitions.get(rule.rule)) or Override()
+        holds = guards[rule.rule]
+        for type_ in rule.types:
+            if rule.at_least:
+                window = Window(rule.rule, holds, _widest(definition, rule, rule.at_least))
+                windows[type_] = (*windows.get(type_, ()), window)
+            if not override.disabled:
+                edges[type_] = (*edges.get(type_, ()), _edge(definition, rule, override, stage.name, holds))
+        if rule.after and not override.disabled:
+            timers += (Timer(rule.rule, rule.to, _length(override.after or rule.after), rule.of, rule.run is not None),)
+    return Plan(
+        edges=edges,
+        windows=windows,
+        timers=timers,
+        proposals=tuple(_proposals(definition, stage, persona)),
+        heeds=frozenset(edges) | frozenset(windows) | marked,
+        silence=min((timer.after for timer in timers if timer.of is Since.SILENCE), default=None),
+        stay=min((timer.after for timer in timers if timer.of is Since.STAGE), default=None),
+    )
 
 
-def _timer(rule: Rule, override: Override) -> Timer:
-    after = override.after or rule.after
-    assert after is not None  # only called for rules by time
-    return Timer(rule.rule, rule.to, _length(after), rule.of, rule.run is not None)
+def _dead_time(stage: Stage, persona: Persona | None) -> tuple[Timer, ...]:
+    length = (persona and persona.dead_time.get(stage.name)) or stage.dead_time
+    return (Timer(DEAD_TIME, None, _length(length), Since.SILENCE),) if length else ()
 
 
 def _length(duration: Duration) -> timedelta:
@@ -199,6 +177,26 @@ def _length(duration: Duration) -> timedelta:
 def _edge(definition: Definition, rule: Rule, override: Override, stage: str, holds: Predicate) -> Edge:
     denied = rule.backward is Backward.DENY and definition.is_backward(stage, rule)
     return Edge(rule.rule, rule.to, holds, override.at_least or rule.at_least, denied, rule.run is not None)
+
+
+def _widest(definition: Definition, rule: Rule, own: AtLeast) -> AtLeast:
+    """The window that is large enough for every persona's version of a rule."""
+    overrides = (persona.transitions.get(rule.rule) for persona in definition.personas)
+    all_of_them = [own, *(override.at_least for override in overrides if override and override.at_least)]
+    return AtLeast(
+        count=max(at_least.count for at_least in all_of_them), within=max(at_least.within for at_least in all_of_them)
+    )
+
+
+def _proposals(definition: Definition, stage: Stage, persona: Persona | None) -> Iterator[Proposal]:
+    for action in _by_priority(definition):
+        when = action.when
+        of_stage = not when.stages or stage.name in when.stages
+        if of_stage and (not when.personas or (persona is not None and persona.name in when.personas)):
+            yield Proposal(action.name, frozenset(when.pains), frozenset(when.objections), when.dead_time)
+
+
+# --- what touchpoints mean besides ------------------------------------------------------------------------------------
 
 
 def _marks(definition: Definition) -> Mapping[str, Marks]:
@@ -236,6 +234,7 @@ def _traits(definition: Definition) -> frozenset[str]:
     guards = [rule.where for rule in definition.transitions]
     guards += [persona.where for persona in definition.personas]
     guards += [moment.where for moment in definition.moments]
+    guards += [content.where for content in definition.content]
     for pain in definition.pains:
         guards += [pain.where, pain.resolved_by.where]
     for objection in definition.objections:

@@ -9,26 +9,29 @@ from msgspec.structs import replace
 from journey.conditions import Traits
 from journey.durations import format_duration
 from journey.findings import Findings
-from journey.grammar import Action, AtLeast, Measure
-from journey.machine import Machine, Mark
+from journey.grammar import AtLeast, Measure
+from journey.machine import Machine
 from journey.outcomes import Kind
-from journey.state import ByTouchpoint, Cause, JourneyState
+from journey.plan import Mark, Marks, Proposal
+from journey.state import JourneyState
 from journey.touchpoint import Touchpoint
 
 Value = TypeVar("Value")
-Windows = Mapping[str, tuple[datetime, ...]]
+Window = tuple[datetime, ...]
 
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def count(windows: Windows, name: str, at_least: AtLeast, at: datetime) -> tuple[Windows, bool]:
-    """Count one more match at `at`: the windows with it, and whether there are enough of them within the time allowed.
+def count(window: Window, keep: AtLeast, at: datetime) -> Window:
+    """The window with one more match at `at`: the latest `keep.count` instants of the last `keep.within`."""
+    oldest = at - keep.within
+    return (*(instant for instant in window if instant >= oldest), at)[-keep.count :]
 
-    A window keeps at most `at_least.count` instants, the latest.
-    """
+
+def reached(window: Window, at_least: AtLeast, at: datetime) -> bool:
+    """Whether a window that ends at `at` has enough matches within the time allowed."""
     oldest = at - at_least.within
-    kept = (*(instant for instant in windows.get(name, ()) if instant >= oldest), at)[-at_least.count :]
-    return {**windows, name: kept}, len(kept) == at_least.count
+    return len(window) >= at_least.count and window[-at_least.count] >= oldest
 
 
 def mean(machine: Machine, here: JourneyState, touchpoint: Touchpoint, traits: Traits, found: Findings) -> JourneyState:
@@ -36,98 +39,88 @@ def mean(machine: Machine, here: JourneyState, touchpoint: Touchpoint, traits: T
     marks = machine.marks.get(touchpoint.type)
     if marks is None:
         return here
-    at = touchpoint.occurred_at
-    cause = ByTouchpoint(touchpoint.source, touchpoint.id, touchpoint.type, touchpoint.channel)
     for mark in marks.moments:
         if mark.holds(touchpoint, traits):
-            found.fact(machine, here, mark.kind, mark.name, at, cause)
+            found.fact(machine, here, mark.kind, mark.name)
     for mark in marks.closes:
         if mark.name in here.open and mark.holds(touchpoint, traits):
-            here = _close(machine, here, mark, at, cause, found)
+            here = _close(machine, here, mark, found)
     for mark in marks.opens:
         if mark.name not in here.open and mark.holds(touchpoint, traits):
-            here = _open(machine, here, mark, at, cause, found)
-    stopped = [mark for mark in marks.stops if mark.name in here.started and mark.holds(touchpoint, traits)]
-    for mark in stopped:
-        here = _stop(machine, here, mark, at, cause, found)
-    started = {mark.name: at for mark in marks.starts if mark.holds(touchpoint, traits)}
-    return replace(here, started={**here.started, **started}) if started else here
+            here = _open(machine, here, mark, found)
+    if marks.stops or marks.starts:
+        here = _time(machine, here, marks, touchpoint, traits, found)
+    return here
 
 
-def propose(machine: Machine, here: JourneyState, at: datetime, cause: Cause, found: Findings) -> JourneyState:
+def propose(machine: Machine, here: JourneyState, found: Findings) -> JourneyState:
     """Bring the proposed actions up to date, and note which came and which went."""
-    proposed = tuple(action.name for action in machine.actions if _called_for(action, here))
+    proposed = tuple([action.name for action in machine.plan(here).proposals if _called_for(action, here)])
     if proposed == here.proposed:
         return here
     for name in here.proposed:
         if name not in proposed:
-            found.fact(machine, here, Kind.ACTION_WITHDRAWN, name, at, cause)
+            found.fact(machine, here, Kind.ACTION_WITHDRAWN, name)
     for name in proposed:
         if name not in here.proposed:
-            found.fact(machine, here, Kind.ACTION_PROPOSED, name, at, cause)
+            found.fact(machine, here, Kind.ACTION_PROPOSED, name)
     return replace(here, proposed=proposed)
 
 
-def _called_for(action: Action, here: JourneyState) -> bool:
-    when = action.when
+def _called_for(action: Proposal, here: JourneyState) -> bool:
     return (
-        (not when.stages or here.stage in when.stages)
-        and (not when.personas or here.persona in when.personas)
-        and (not when.pains or any(name in here.open for name in when.pains))
-        and (not when.objections or any(name in here.open for name in when.objections))
-        and (not when.dead_time or here.dead_since is not None)
+        (not action.pains or not action.pains.isdisjoint(here.open))
+        and (not action.objections or not action.objections.isdisjoint(here.open))
+        and (not action.dead_time or here.dead_since is not None)
     )
 
 
-def _open(
-    machine: Machine, here: JourneyState, mark: Mark, at: datetime, cause: Cause, found: Findings
-) -> JourneyState:
+def _open(machine: Machine, here: JourneyState, mark: Mark, found: Findings) -> JourneyState:
     if mark.at_least:
-        tallies, reached = count(here.tallies, mark.name, mark.at_least, at)
-        here = replace(here, tallies=tallies)
-        if not reached:
+        window = count(here.tallies.get(mark.name, ()), mark.at_least, found.at)
+        here = replace(here, tallies={**here.tallies, mark.name: window})
+        if not reached(window, mark.at_least, found.at):
             return here
-    found.fact(machine, here, mark.kind, mark.name, at, cause)
-    return replace(here, open={**here.open, mark.name: at})
+    found.fact(machine, here, mark.kind, mark.name)
+    return replace(here, open={**here.open, mark.name: found.at})
 
 
-def _close(
-    machine: Machine, here: JourneyState, mark: Mark, at: datetime, cause: Cause, found: Findings
-) -> JourneyState:
+def _close(machine: Machine, here: JourneyState, mark: Mark, found: Findings) -> JourneyState:
     since = here.open[mark.name]
-    found.fact(machine, here, mark.kind, mark.name, at, cause, {"lasted": format_duration(at - since)})
+    found.fact(machine, here, mark.kind, mark.name, {"lasted": format_duration(found.at - since)})
     return replace(here, open=_without(here.open, mark.name), tallies=_without(here.tallies, mark.name))
 
 
-def _stop(
-    machine: Machine, here: JourneyState, mark: Mark, at: datetime, cause: Cause, found: Findings
+def _time(
+    machine: Machine, here: JourneyState, marks: Marks, touchpoint: Touchpoint, traits: Traits, found: Findings
 ) -> JourneyState:
-    lasted = at - here.started[mark.name]
+    """Stop what this touchpoint ends, then start what it begins: it may do both to one measure."""
+    for mark in marks.stops:
+        if mark.name in here.started and mark.holds(touchpoint, traits):
+            here = _stop(machine, here, mark, found)
+    started = {mark.name: found.at for mark in marks.starts if mark.holds(touchpoint, traits)}
+    return replace(here, started={**here.started, **started}) if started else here
+
+
+def _stop(machine: Machine, here: JourneyState, mark: Mark, found: Findings) -> JourneyState:
+    lasted = found.at - here.started[mark.name]
     measured = {**here.measured, mark.name: lasted // _MICROSECOND}
     here = replace(here, started=_without(here.started, mark.name), measured=measured)
-    _measured(machine, here, machine.measures[mark.name], lasted, at, cause, found)
+    _measured(machine, here, machine.measures[mark.name], lasted, found)
     for total in machine.sums(mark.name):
         if all(part in measured for part in total.sum_of):
             together = timedelta(microseconds=sum(measured[part] for part in total.sum_of))
-            _measured(machine, here, total, together, at, cause, found)
+            _measured(machine, here, total, together, found)
     return here
 
 
-def _measured(
-    machine: Machine,
-    here: JourneyState,
-    measure: Measure,
-    lasted: timedelta,
-    at: datetime,
-    cause: Cause,
-    found: Findings,
-) -> None:
+def _measured(machine: Machine, here: JourneyState, measure: Measure, lasted: timedelta, found: Findings) -> None:
     detail = {
         "lasted": format_duration(lasted),
         "budget": format_duration(measure.budget),
         "within_budget": lasted <= measure.budget,
     }
-    found.fact(machine, here, Kind.MEASURED, measure.name, at, cause, detail)
+    found.fact(machine, here, Kind.MEASURED, measure.name, detail)
 
 
 def _without(mapping: Mapping[str, Value], name: str) -> dict[str, Value]:

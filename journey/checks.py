@@ -11,8 +11,13 @@ from journey.grammar import Backward, Definition, Match, Measure, Persona, Rule
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _JOURNEY = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _TYPE = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
+_TAKEN = {
+    "begins": "the name of the rule by which every journey begins",
+    "dead_time": "the name of the timer that finds a silence too long",
+}
 MOST_COUNTED = 100
 """The greatest `count` of an `at_least`: a state keeps that many instants."""
+MOST_STAGES = 100
 
 
 def check(definition: Definition) -> list[Fault]:
@@ -46,8 +51,8 @@ def _names(definition: Definition) -> Iterator[Fault]:
         yield Fault("/journey", "expected lower-case letters, digits and hyphens")
     if not 1 <= definition.version <= 1_000_000:
         yield Fault("/version", "expected a whole number from 1")
-    if not definition.stages:
-        yield Fault("/stages", "expected at least one stage")
+    if not 1 <= len(definition.stages) <= MOST_STAGES:
+        yield Fault("/stages", f"expected from 1 to {MOST_STAGES} stages")
     lists: dict[str, list[str]] = {
         "stages": [stage.name for stage in definition.stages],
         "transitions": [rule.rule for rule in definition.transitions],
@@ -63,8 +68,8 @@ def _names(definition: Definition) -> Iterator[Fault]:
         for index, name in enumerate(names):
             if not _WORD.fullmatch(name):
                 yield Fault(f"/{part}/{index}/{key}", "expected lower-case letters, digits and underscores")
-            if name in names[:index]:
-                yield Fault(f"/{part}/{index}/{key}", f"{name!r} stands twice")
+        yield from _distinct(names, f"/{part}/{{}}/{key}")
+    yield from _distinct([content.item for content in definition.content], "/content/{}/item")
     stages = set(lists["stages"])
     yield from _known([definition.initial], stages, "/initial", "stage", indexed=False)
     for index, rule in enumerate(definition.transitions):
@@ -73,6 +78,16 @@ def _names(definition: Definition) -> Iterator[Fault]:
         if rule.from_ != "any":
             departures = (rule.from_,) if isinstance(rule.from_, str) else rule.from_
             yield from _known(departures, stages, f"{here}/from", "stage", indexed=not isinstance(rule.from_, str))
+            yield from _distinct(departures, f"{here}/from/{{}}")
+
+
+def _distinct(names: Sequence[str], pointer: str) -> Iterator[Fault]:
+    """Faults of the names that stand twice; `pointer` has {} where the place in the list goes."""
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if name in seen:
+            yield Fault(pointer.format(index), f"{name!r} stands twice")
+        seen.add(name)
 
 
 def _known(names: Sequence[str], known: set[str], pointer: str, what: str, *, indexed: bool = True) -> Iterator[Fault]:
@@ -84,8 +99,8 @@ def _known(names: Sequence[str], known: set[str], pointer: str, what: str, *, in
 def _transitions(definition: Definition) -> Iterator[Fault]:
     for index, rule in enumerate(definition.transitions):
         here = f"/transitions/{index}"
-        if rule.rule == "begins":
-            yield Fault(f"{here}/rule", "'begins' is the name of the rule by which every journey begins")
+        if rule.rule in _TAKEN:
+            yield Fault(f"{here}/rule", f"{rule.rule!r} is {_TAKEN[rule.rule]}")
         yield from _cause(rule, here)
         yield from _direction(definition, rule, here)
 
@@ -123,6 +138,7 @@ def _match(part: Any, here: str) -> Iterator[Fault]:
     for name in types:
         if not _TYPE.fullmatch(name):
             yield Fault(f"{here}/on", "expected touchpoint types of 1 to 128 characters")
+    yield from _distinct(types, f"{here}/on/{{}}")
     yield from check_where(part.where, f"{here}/where")
     at_least = getattr(part, "at_least", None)
     if at_least and not 1 <= at_least.count <= MOST_COUNTED:
@@ -181,6 +197,7 @@ def _measures(definition: Definition) -> Iterator[Fault]:
     for index, measure in enumerate(definition.measures):
         here = f"/measures/{index}"
         yield from _known(measure.sum_of, simple, f"{here}/sum_of", "measure between two touchpoints")
+        yield from _distinct(measure.sum_of, f"{here}/sum_of/{{}}")
         yield from _measure(measure, here)
 
 

@@ -4,8 +4,10 @@ A path that a touchpoint does not have satisfies `exists: false` and nothing els
 customer through, not even by `ne`. `matches` is RE2: linear in the text, whatever the pattern.
 """
 
+import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from math import isfinite
 from operator import attrgetter, ge, gt, le, lt
 from typing import Any
 
@@ -28,7 +30,7 @@ class _Missing:
 
 
 MISSING = _Missing()
-_LONGEST_NUMBER = 64
+_DECIMAL = re.compile(r"[-+]?[0-9]{1,32}(?:\.[0-9]{1,32})?").fullmatch
 
 
 def always(touchpoint: Touchpoint, traits: Traits) -> bool:
@@ -102,18 +104,15 @@ def _same(one: Any, other: Any) -> bool:
     return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
-def _number(value: Any) -> Decimal | int | float | None:
+def _number(value: Any) -> Decimal | int | None:
+    """What a number or decimal string says: a float as it is written, so that 119.9 and "119.90" are the same."""
+    if isinstance(value, str):
+        return Decimal(value) if _DECIMAL(value) else None
     if isinstance(value, bool):
         return None
-    if isinstance(value, int | float):
+    if isinstance(value, int):
         return value
-    if isinstance(value, str) and len(value) <= _LONGEST_NUMBER:
-        try:
-            number = Decimal(value)
-        except InvalidOperation:
-            return None
-        return number if number.is_finite() else None
-    return None
+    return Decimal(repr(value)) if isinstance(value, float) and isfinite(value) else None
 
 
 def _equal(operand: Any) -> Test:
@@ -157,8 +156,9 @@ def _exists(operand: Any) -> Test:
 
 
 def _matches(operand: Any) -> Test:
-    search = re2.compile(operand).search
-    return lambda value: isinstance(value, str) and search(value) is not None
+    search = _pattern(operand).search
+    # Bytes, because for text the module also works out where in the text the match is.
+    return lambda value: isinstance(value, str) and search(value.encode(errors="replace")) is not None
 
 
 _TESTS: Mapping[str, Callable[[Any], Test]] = {
@@ -176,7 +176,7 @@ _TESTS: Mapping[str, Callable[[Any], Test]] = {
 
 
 def _is_scalar(value: Any) -> bool:
-    return isinstance(value, str | int | float | bool)
+    return isinstance(value, str | int | bool) or (isinstance(value, float) and isfinite(value))
 
 
 def _operand_fault(operator: str, operand: Any) -> str | None:
@@ -201,7 +201,15 @@ def _pattern_fault(operand: Any) -> str | None:
     if not isinstance(operand, str):
         return "expected a regular expression"
     try:
-        re2.compile(operand)
+        _pattern(operand)
     except re2.error as error:
-        return f"expected a regular expression of RE2: {error}"
+        reason = error.args[0].decode(errors="replace") if error.args else "not readable"
+        return f"expected a regular expression of RE2: {reason}"
     return None
+
+
+def _pattern(text: str) -> Any:
+    options = re2.Options()
+    options.log_errors = False  # what is wrong with it is told to who wrote it, not to our standard error
+    options.never_capture = True
+    return re2.compile(text, options)

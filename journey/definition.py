@@ -48,7 +48,12 @@ def _write(value: Any) -> str:
 
 
 def _fault(error: msgspec.ValidationError) -> Fault:
-    """msgspec ends its messages with a path such as `$.stages[0].label`; a caller is told a JSON pointer."""
+    """msgspec ends its messages with a path such as `$.stages[0].label`; a caller is told a JSON pointer.
+
+    Where msgspec does not tell the name (`$.personas[0].dead_time[...]`), the pointer ends with the mapping.
+    """
     detail, _, path = str(error).partition(" - at `")
-    pointer = path.rstrip("`").lstrip("$").replace("[", ".").replace("]", "").replace(".", "/")
-    return Fault(pointer, detail[0].lower() + detail[1:])
+    known, _, below = path.rstrip("`").removeprefix("key in `").lstrip("$").partition("[...]")
+    pointer = known.replace("[", ".").replace("]", "").replace(".", "/")
+    where = f" (in {below.lstrip('.')})" if below else ""
+    return Fault(pointer, detail[0].lower() + detail[1:] + where)

@@ -1,4 +1,6 @@
-"""YAML as a person means it: `on`, `off`, `yes` and `no` are words (as in YAML 1.2), and no key stands twice."""
+"""YAML as a person means it, and as YAML 1.2 has it: `on`, `off`, `yes` and `no` are words, `01` is a code and not a
+number, 12:30 is no fraction of a day, and no key stands twice.
+"""
 
 import re
 from typing import Any
@@ -12,19 +14,23 @@ class _Loader(yaml.SafeLoader):
     """YAML 1.1's loader without its surprises."""
 
 
-_SURPRISES = {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:int"}
+_SURPRISES = {f"tag:yaml.org,2002:{name}" for name in ("bool", "timestamp", "int", "float", "merge", "value")}
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, form) for tag, form in resolvers if tag not in _SURPRISES]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
-
+_NUMBER = r"^[-+]?(?:0|[1-9][0-9]{0,17})"
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false|True|False)$"), list("tfTF"))
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?\d{1,18}$"), list("-+0123456789"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(_NUMBER + "$"), list("-+0123456789"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(_NUMBER + r"(?:\.[0-9]{1,32}(?:[eE][-+]?[0-9]{1,2})?|[eE][-+]?[0-9]{1,2})$"),
+    list("-+0123456789"),
+)
 
 
 def _mapping_without_repeats(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    loader.flatten_mapping(node)
     found: dict[Any, Any] = {}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)

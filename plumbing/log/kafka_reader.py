@@ -165,10 +165,10 @@ class KafkaReader:
             partitions = self._waiting
             positions = dict(await self._on_assigned(partitions))
             self._claimed = partitions
-            missing = partitions - positions.keys()
-            if missing:
-                extents = await self.extents(missing)
-                positions |= {partition: extents[partition].first for partition in missing}
+            unknown = frozenset(partition for partition in partitions if not positions.get(partition))
+            if unknown:
+                extents = await self.extents(unknown)
+                positions |= {partition: extents[partition].first for partition in unknown}
             if self._waiting != partitions:
                 return  # taken away meanwhile: `_revoked` waits for us to say so
             for partition in partitions:

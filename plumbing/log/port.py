@@ -70,7 +70,8 @@ class Extent(NamedTuple):
 OnAssigned = Callable[[frozenset[int]], Awaitable[Mapping[int, int]]]
 """Called with partitions that are this member's from now on, before any of their records is read.
 
-Returns the offset to read each from; a partition that it leaves out is read from the first record the log still holds.
+Returns the offset to read each from. Offset 0, or none for a partition, means that nothing of it was ever read: begin
+with the first record that the log still holds.
 Awaited within `read`, so that what it raises is raised there and it never runs beside a batch.
 """
 

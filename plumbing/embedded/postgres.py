@@ -78,9 +78,15 @@ class EmbeddedPostgres:
         """Run the server; it accepts connections afterwards.
 
         Raises `Misconfigured` when another process owns the directory or it cannot be used, `StoreUnavailable` when
-        the server does not start within the deadline.
+        the server does not start within the deadline. When cancelled, nothing is left running.
         """
-        await asyncio.to_thread(self._start)
+        starting = asyncio.ensure_future(asyncio.to_thread(self._start))
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.wait([starting])
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """End the server cleanly (its clients are disconnected). Nothing to do when this does not own it."""

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from journey.errors import Misconfigured, StoreUnavailable
 from plumbing.embedded.postgres import EmbeddedPostgres
+from tests.support.waiting import eventually
 
 STARTS_AND_IS_KILLED = """
 import asyncio, os, signal, sys
@@ -84,6 +85,18 @@ async def test_a_server_whose_owner_was_killed_is_adopted(tmp_path: Path) -> Non
         assert server.pid == orphan
         assert await ask(server.url, "SELECT 1") == 1
     assert not (tmp_path / "cluster" / "postmaster.pid").exists()
+
+
+async def test_a_start_that_is_cancelled_leaves_nothing_running(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path)
+    starting = asyncio.create_task(server.start())
+    await eventually((tmp_path / "owner.lock").exists)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not (tmp_path / "cluster" / "postmaster.pid").exists()
+    async with server:
+        assert await ask(server.url, "SELECT 1") == 1
 
 
 async def test_a_cluster_half_made_is_made_anew(tmp_path: Path) -> None:

@@ -38,13 +38,17 @@ class Service:
         try:
             await self.ready()
         except BaseException:
-            self.terminate()
+            self.close()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process and forget its output."""
         self.terminate()
         self._output.close()
 

@@ -15,10 +15,12 @@ async def tcp_port_of(unix_socket: Path) -> AsyncIterator[int]:
         task = asyncio.current_task()
         assert task is not None
         open_now.add(task)
+        far_reader, far_writer = await asyncio.open_unix_connection(unix_socket)
         try:
-            far_reader, far_writer = await asyncio.open_unix_connection(unix_socket)
             await asyncio.gather(_pass_on(reader, far_writer), _pass_on(far_reader, writer))
         finally:
+            far_writer.close()
+            writer.close()
             open_now.discard(task)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -29,6 +31,7 @@ async def tcp_port_of(unix_socket: Path) -> AsyncIterator[int]:
         for task in open_now:
             task.cancel()
         await asyncio.gather(*open_now, return_exceptions=True)
+        await asyncio.sleep(0)  # lets the closed transports go
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -36,4 +39,4 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
-    writer.close()
+        writer.write_eof()

@@ -18,6 +18,7 @@ Nothing here knows today's date: `Story.touchpoints_from` sets a story at any in
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -81,6 +82,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return touchpoints_from(self.touchpoints, start)
 
 
+@cache
 def read(name: str) -> Story:
     """The story of that name; one of `NAMES`."""
     text = (files(__name__) / f"{name}.yaml").read_text(encoding="utf-8")
@@ -108,6 +110,7 @@ def touchpoints_from(told: Iterable[Told], start: datetime) -> Iterator[Touchpoi
         )
 
 
+@cache
 def _usual() -> Mapping[str, Mapping[str, str]]:
     """What the vocabulary calls usual for each touchpoint type."""
     text = (files("schemas") / "vocabulary.yaml").read_text(encoding="utf-8")

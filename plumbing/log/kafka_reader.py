@@ -67,6 +67,7 @@ class KafkaReader:
         self._reset()
         found = await find_topic(self._cluster, self._topic)
         self.log_id = found.log_id
+        self.partitions = found.partitions
         consumer = AIOKafkaConsumer(
             group_id=self._group,
             group_instance_id=self._member,

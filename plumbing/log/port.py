@@ -119,6 +119,9 @@ class LogReader(Protocol):
     log_id: str
     """Which log the offsets belong to: a topic that was deleted and made again has another. Known after `start`."""
 
+    partitions: int
+    """How many partitions the topic has. Known after `start`."""
+
     async def start(self) -> None:
         """Connect and join the group. Raises as `EventLog.start` does; never makes the topic."""
 

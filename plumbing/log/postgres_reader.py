@@ -92,6 +92,7 @@ class PostgresReader:
         async with self._reading.use() as connection:
             self._topic = await find_topic(connection, self._name)
         self.log_id = self._topic.log_id
+        self.partitions = self._topic.partitions
         self._membership = Membership(
             self._listening, self._topic, self._group, self._member, gained=self._gained, lost=self._lost
         )

@@ -54,4 +54,4 @@ async def active_versions(engine: AsyncEngine) -> dict[str, int]:
         rows = await connection.execute(
             select(definitions.c.journey, definitions.c.version).where(definitions.c.active)
         )
-        return {journey: version for journey, version in rows}
+        return {row.journey: row.version for row in rows}

@@ -19,7 +19,7 @@ async def reached(driver: Driver) -> datetime:
 
 
 async def move(driver: Driver, topic: str, partitions: int) -> None:
-    """Bring the horizon up to the least `read_to` of all `partitions` of the topic.
+    """Bring the horizon up to the least `read_to` of all `partitions` (their number) of the topic.
 
     A partition that no stager has claimed yet holds it where it is.
     """

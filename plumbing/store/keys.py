@@ -170,7 +170,10 @@ class Keyring:
 
     def find(self, secret: str) -> Key | None:
         """The key whose secret this is. What is looked up is a digest: its time tells nothing about any secret."""
-        digest = digest_of(secret)
+        return self.known(digest_of(secret))
+
+    def known(self, digest: bytes) -> Key | None:
+        """The key whose secret has this digest."""
         key = self._by_digest.get(digest)
         return key if key is not None and hmac.compare_digest(key.digest, digest) else None
 

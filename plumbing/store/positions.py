@@ -77,7 +77,7 @@ async def lock(driver: Driver, topic: str, claims: Mapping[int, Claim]) -> None:
 
 
 async def advance(driver: Driver, topic: str, moved: Mapping[int, tuple[int, datetime]]) -> None:
-    """Move locked positions on: partition → (next offset, the instant up to which everything received is in the store)."""
+    """Move locked positions on: partition → (next offset, up to when everything received is in the store)."""
     partitions = sorted(moved)
     offsets, instants = [moved[partition][0] for partition in partitions], [moved[p][1] for p in partitions]
     await driver.execute(_ADVANCE, topic, partitions, offsets, instants)

@@ -54,6 +54,25 @@ CREATE UNIQUE INDEX definitions_active_key ON definitions (journey) WHERE active
 COMMENT ON TABLE definitions IS 'Journey definitions; a published version never changes';
 COMMENT ON COLUMN definitions.document IS 'the YAML as written, comments included';
 
+CREATE TABLE facts (
+    customer BIGINT NOT NULL,
+    place INTEGER NOT NULL,
+    journey TEXT NOT NULL,
+    run INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    occurred_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    stage TEXT NOT NULL,
+    cause JSONB NOT NULL,
+    detail JSONB DEFAULT '{}' NOT NULL,
+    CONSTRAINT facts_pkey PRIMARY KEY (customer, place)
+);
+
+CREATE INDEX facts_kind_idx ON facts (journey, kind, name, occurred_at);
+
+COMMENT ON TABLE facts IS 'What a fold finds besides transitions: pains, moments of truth, measures, dead time, actions, refusals';
+COMMENT ON COLUMN facts.place IS 'order among the customer''s facts';
+
 CREATE TABLE feed (
     feed_seq BIGINT NOT NULL,
     message BYTEA NOT NULL,
@@ -84,6 +103,24 @@ CREATE TABLE horizon (
 );
 
 COMMENT ON TABLE horizon IS 'The instant up to which time has passed for every customer: the least read_to, and never moved back';
+
+CREATE TABLE identifiers (
+    digest BYTEA NOT NULL,
+    kind TEXT NOT NULL,
+    sealed BYTEA NOT NULL,
+    customer BIGINT,
+    first_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT identifiers_pkey PRIMARY KEY (digest),
+    CONSTRAINT identifiers_digest_is_16_bytes_check CHECK (octet_length(digest) = 16)
+);
+
+CREATE INDEX identifiers_customer_idx ON identifiers (customer);
+
+COMMENT ON TABLE identifiers IS 'Who an identifier stands for. Strong ones of one person share a customer; a weak one or a reference has the customer who owns what nobody has claimed';
+COMMENT ON COLUMN identifiers.digest IS 'HMAC of scope, kind and value; its hex is a customer id';
+COMMENT ON COLUMN identifiers.sealed IS 'the value, encrypted (AES-GCM)';
+COMMENT ON COLUMN identifiers.customer IS 'null: a device of which nothing is left unclaimed';
+COMMENT ON COLUMN identifiers.first_at IS 'occurred_at of the earliest touchpoint that carries it';
 
 CREATE TABLE keys (
     key TEXT NOT NULL,
@@ -169,43 +206,91 @@ COMMENT ON COLUMN positions.epoch IS 'raised by each takeover; fences the owner 
 COMMENT ON COLUMN positions.owner IS 'who took over last, for people';
 COMMENT ON COLUMN positions.read_to IS 'what was received before is in the store';
 
-CREATE TABLE facts (
+CREATE TABLE stays (
     customer BIGINT NOT NULL,
-    place INTEGER NOT NULL,
     journey TEXT NOT NULL,
+    place INTEGER NOT NULL,
     run INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    name TEXT NOT NULL,
-    occurred_at TIMESTAMP WITH TIME ZONE NOT NULL,
     stage TEXT NOT NULL,
-    cause JSONB NOT NULL,
-    detail JSONB DEFAULT '{}' NOT NULL,
-    CONSTRAINT facts_pkey PRIMARY KEY (customer, place),
-    CONSTRAINT facts_customer_fkey FOREIGN KEY(customer) REFERENCES customers (customer)
+    entered_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    left_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT stays_pkey PRIMARY KEY (customer, journey, place),
+    CONSTRAINT stays_left_after_entered_check CHECK (left_at IS NULL OR left_at >= entered_at)
 );
 
-CREATE INDEX facts_kind_idx ON facts (journey, kind, name, occurred_at);
+CREATE UNIQUE INDEX stays_current_key ON stays (customer, journey) WHERE left_at IS NULL;
 
-COMMENT ON TABLE facts IS 'What a fold finds besides transitions: pains, moments of truth, measures, dead time, actions, refusals';
-COMMENT ON COLUMN facts.place IS 'order among the customer''s facts';
+CREATE INDEX stays_stage_idx ON stays (journey, stage, entered_at, customer) WHERE left_at IS NULL;
 
-CREATE TABLE identifiers (
-    digest BYTEA NOT NULL,
-    kind TEXT NOT NULL,
-    sealed BYTEA NOT NULL,
+COMMENT ON TABLE stays IS 'Each stay of a customer in a stage; the current one has no left_at';
+COMMENT ON COLUMN stays.place IS '0 for the customer''s first stay in this journey';
+
+CREATE TABLE touchpoints (
+    source TEXT COLLATE "C" NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
     customer BIGINT NOT NULL,
-    first_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    CONSTRAINT identifiers_pkey PRIMARY KEY (digest),
-    CONSTRAINT identifiers_digest_is_16_bytes_check CHECK (octet_length(digest) = 16),
-    CONSTRAINT identifiers_customer_fkey FOREIGN KEY(customer) REFERENCES customers (customer)
+    occurred_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    sequence BIGINT NOT NULL,
+    received_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    type TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    device BYTEA,
+    body BYTEA NOT NULL,
+    conflicts INTEGER DEFAULT 0 NOT NULL,
+    CONSTRAINT touchpoints_pkey PRIMARY KEY (source, id)
 );
 
-CREATE INDEX identifiers_customer_idx ON identifiers (customer);
+CREATE INDEX touchpoints_device_idx ON touchpoints (device, occurred_at) WHERE device IS NOT NULL;
 
-COMMENT ON TABLE identifiers IS 'Who an identifier stands for. Strong ones of one person share a customer; a weak one or a reference has the customer who owns what nobody has claimed';
-COMMENT ON COLUMN identifiers.digest IS 'HMAC of scope, kind and value; its hex is a customer id';
-COMMENT ON COLUMN identifiers.sealed IS 'the value, encrypted (AES-GCM)';
-COMMENT ON COLUMN identifiers.first_at IS 'occurred_at of the earliest touchpoint that carries it';
+CREATE INDEX touchpoints_order_idx ON touchpoints (customer, occurred_at, sequence, source, id);
+
+COMMENT ON TABLE touchpoints IS 'Every accepted touchpoint, once: of several copies the one that counts';
+COMMENT ON COLUMN touchpoints.device IS 'decides whose it is, without a strong identifier';
+COMMENT ON COLUMN touchpoints.body IS 'the rest, as JSON, identifiers as digests';
+COMMENT ON COLUMN touchpoints.conflicts IS 'copies with another body';
+
+CREATE TABLE transitions (
+    customer BIGINT NOT NULL,
+    transition BYTEA NOT NULL,
+    learned_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    retracted_at TIMESTAMP WITH TIME ZONE,
+    journey TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    run INTEGER NOT NULL,
+    from_stage TEXT,
+    to_stage TEXT NOT NULL,
+    occurred_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    place INTEGER NOT NULL,
+    rule TEXT NOT NULL,
+    cause JSONB NOT NULL,
+    CONSTRAINT transitions_pkey PRIMARY KEY (customer, transition, learned_at),
+    CONSTRAINT transitions_retracted_after_learned_check CHECK (retracted_at IS NULL OR retracted_at >= learned_at),
+    CONSTRAINT transitions_runs_count_from_one_check CHECK (run >= 1),
+    CONSTRAINT transitions_transition_is_16_bytes_check CHECK (octet_length(transition) = 16)
+);
+
+CREATE UNIQUE INDEX transitions_live_key ON transitions (customer, transition) WHERE retracted_at IS NULL;
+
+CREATE INDEX transitions_order_idx ON transitions (customer, occurred_at);
+
+COMMENT ON TABLE transitions IS 'What was told about a customer: a live row holds, a retracted one is the audit of what was once believed';
+COMMENT ON COLUMN transitions.transition IS 'hash of what it says';
+COMMENT ON COLUMN transitions.retracted_at IS 'when a late touchpoint took it back';
+COMMENT ON COLUMN transitions.place IS 'order among the customer''s transitions of the same instant';
+
+CREATE TABLE holdings (
+    device BYTEA NOT NULL,
+    since_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    since_sequence BIGINT NOT NULL,
+    since_source TEXT COLLATE "C" NOT NULL,
+    since_id TEXT COLLATE "C" NOT NULL,
+    owner BYTEA NOT NULL,
+    CONSTRAINT holdings_pkey PRIMARY KEY (device, since_at, since_sequence, since_source, since_id),
+    CONSTRAINT holdings_device_fkey FOREIGN KEY(device) REFERENCES identifiers (digest),
+    CONSTRAINT holdings_owner_fkey FOREIGN KEY(owner) REFERENCES identifiers (digest)
+);
+
+COMMENT ON TABLE holdings IS 'The sign-ins on a device (or uses of a reference) at which its owner changed. The owner is named by the strongest identifier they signed in with';
 
 CREATE TABLE log_heads (
     topic INTEGER NOT NULL,
@@ -253,100 +338,6 @@ CREATE TABLE log_members (
 COMMENT ON TABLE log_members IS 'The members of each group of readers that are alive or were a moment ago';
 COMMENT ON COLUMN log_members.incarnation IS 'which process has the name now; the last one to join wins';
 COMMENT ON COLUMN log_members.seen_at IS 'its last heartbeat, by this server''s clock';
-
-CREATE TABLE stays (
-    customer BIGINT NOT NULL,
-    journey TEXT NOT NULL,
-    place INTEGER NOT NULL,
-    run INTEGER NOT NULL,
-    stage TEXT NOT NULL,
-    entered_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    left_at TIMESTAMP WITH TIME ZONE,
-    CONSTRAINT stays_pkey PRIMARY KEY (customer, journey, place),
-    CONSTRAINT stays_left_after_entered_check CHECK (left_at IS NULL OR left_at >= entered_at),
-    CONSTRAINT stays_customer_fkey FOREIGN KEY(customer) REFERENCES customers (customer)
-);
-
-CREATE UNIQUE INDEX stays_current_key ON stays (customer, journey) WHERE left_at IS NULL;
-
-CREATE INDEX stays_stage_idx ON stays (journey, stage, entered_at, customer) WHERE left_at IS NULL;
-
-COMMENT ON TABLE stays IS 'Each stay of a customer in a stage; the current one has no left_at';
-COMMENT ON COLUMN stays.place IS '0 for the customer''s first stay in this journey';
-
-CREATE TABLE touchpoints (
-    source TEXT COLLATE "C" NOT NULL,
-    id TEXT COLLATE "C" NOT NULL,
-    customer BIGINT NOT NULL,
-    occurred_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    sequence BIGINT NOT NULL,
-    received_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    type TEXT NOT NULL,
-    channel TEXT NOT NULL,
-    device BYTEA,
-    body BYTEA NOT NULL,
-    conflicts INTEGER DEFAULT 0 NOT NULL,
-    CONSTRAINT touchpoints_pkey PRIMARY KEY (source, id),
-    CONSTRAINT touchpoints_customer_fkey FOREIGN KEY(customer) REFERENCES customers (customer)
-);
-
-CREATE INDEX touchpoints_device_idx ON touchpoints (device, occurred_at) WHERE device IS NOT NULL;
-
-CREATE INDEX touchpoints_order_idx ON touchpoints (customer, occurred_at, sequence, source, id);
-
-COMMENT ON TABLE touchpoints IS 'Every accepted touchpoint, once: of several copies the one that counts';
-COMMENT ON COLUMN touchpoints.device IS 'decides whose it is, without a strong identifier';
-COMMENT ON COLUMN touchpoints.body IS 'the rest, as JSON, identifiers as digests';
-COMMENT ON COLUMN touchpoints.conflicts IS 'copies with another body';
-
-CREATE TABLE transitions (
-    customer BIGINT NOT NULL,
-    transition BYTEA NOT NULL,
-    learned_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    retracted_at TIMESTAMP WITH TIME ZONE,
-    journey TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    run INTEGER NOT NULL,
-    from_stage TEXT,
-    to_stage TEXT NOT NULL,
-    occurred_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    place INTEGER NOT NULL,
-    rule TEXT NOT NULL,
-    cause JSONB NOT NULL,
-    CONSTRAINT transitions_pkey PRIMARY KEY (customer, transition, learned_at),
-    CONSTRAINT transitions_retracted_after_learned_check CHECK (retracted_at IS NULL OR retracted_at >= learned_at),
-    CONSTRAINT transitions_runs_count_from_one_check CHECK (run >= 1),
-    CONSTRAINT transitions_transition_is_16_bytes_check CHECK (octet_length(transition) = 16),
-    CONSTRAINT transitions_customer_fkey FOREIGN KEY(customer) REFERENCES customers (customer)
-);
-
-CREATE UNIQUE INDEX transitions_live_key ON transitions (customer, transition) WHERE retracted_at IS NULL;
-
-CREATE INDEX transitions_order_idx ON transitions (customer, occurred_at);
-
-COMMENT ON TABLE transitions IS 'What was told about a customer: a live row holds, a retracted one is the audit of what was once believed';
-COMMENT ON COLUMN transitions.transition IS 'hash of what it says';
-COMMENT ON COLUMN transitions.retracted_at IS 'when a late touchpoint took it back';
-COMMENT ON COLUMN transitions.place IS 'order among the customer''s transitions of the same instant';
-
-CREATE TABLE holdings (
-    device BYTEA NOT NULL,
-    from_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    from_sequence BIGINT NOT NULL,
-    from_source TEXT NOT NULL,
-    from_id TEXT NOT NULL,
-    to_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    to_sequence BIGINT NOT NULL,
-    to_source TEXT NOT NULL,
-    to_id TEXT NOT NULL,
-    owner BYTEA NOT NULL,
-    CONSTRAINT holdings_pkey PRIMARY KEY (device, from_at, from_sequence, from_source, from_id),
-    CONSTRAINT holdings_from_before_to_check CHECK ((from_at, from_sequence, from_source, from_id) <= (to_at, to_sequence, to_source, to_id)),
-    CONSTRAINT holdings_device_fkey FOREIGN KEY(device) REFERENCES identifiers (digest),
-    CONSTRAINT holdings_owner_fkey FOREIGN KEY(owner) REFERENCES identifiers (digest)
-);
-
-COMMENT ON TABLE holdings IS 'Sign-ins on a device (or uses of a reference), in order: from the first to the last of an unbroken run by one person, named by the strongest identifier they signed in with';
 
 INSERT INTO horizon (reached_at) VALUES ('1970-01-01 00:00:00+00');
 INSERT INTO feed_head (last_seq) VALUES (0);

@@ -1,0 +1,137 @@
+"""One batch, one transaction: drop duplicates, tie, fold, write touchpoints, states, transitions, messages, positions.
+
+All of it or nothing. Deadlocks, serialization failures and collisions with another stager do the whole batch again,
+which is the same batch: nothing of an attempt remains but the log line.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from asyncpg import DeadlockDetectedError, SerializationError, UniqueViolationError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from journey.identity import Kinds
+from journey.machine import Journeys
+from journey.state import decode_state
+from journey.touchpoint import Touchpoint
+from plumbing.store import customers, dead_letters, horizon, positions, touchpoints
+from plumbing.store.bodies import StoredTouchpoint, pack
+from plumbing.store.dead_letters import DeadLetter
+from plumbing.store.engine import Driver, transaction
+from plumbing.store.positions import Claim
+from plumbing.store.sealing import Sealer
+from plumbing.telemetry import Action, log
+from services.stager.duplicates import Chosen, choose
+from services.stager.folding import Folded, fold_again, go_on
+from services.stager.incoming import Incoming
+from services.stager.telling import Change, tell
+from services.stager.ties import Collision, Tier, Ties
+
+ATTEMPTS_BESIDE_OTHERS = 3
+"""After so many collisions a batch is done while all other stagers wait."""
+
+_TURN = 0x6A616C6F6E02  # advisory lock: shared by normal batches, exclusive for one that keeps colliding
+
+_AGAIN = (Collision, DeadlockDetectedError, SerializationError, UniqueViolationError)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What was read of some partitions: touchpoints, what could not become one, and the positions before and after.
+
+    `moved` is partition → (next offset, the instant up to which everything received is read).
+    """
+
+    topic: str
+    claims: Mapping[int, Claim]
+    incoming: Sequence[Incoming]
+    letters: Sequence[DeadLetter]
+    moved: Mapping[int, tuple[int, datetime]]
+
+
+class Stage:
+    """Stages batches by one set of definitions."""
+
+    def __init__(self, engine: AsyncEngine, journeys: Journeys, sealer: Sealer, kinds: Kinds) -> None:
+        self._engine = engine
+        self._journeys = journeys
+        self._kinds = kinds
+        self._tier = Tier(sealer, kinds)
+
+    async def stage(self, batch: Batch) -> None:
+        """Commit one batch.
+
+        Raises `Fenced` when somebody else has one of its partitions, and what asyncpg raises when Postgres is away or a
+        value does not fit it.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                async with transaction(self._engine) as driver:
+                    await _take_turn(driver, alone=attempt > ATTEMPTS_BESIDE_OTHERS)
+                    await self._stage(driver, batch)
+                return
+            except _AGAIN as error:
+                log(Action.BATCH_RETRIED, attempt=attempt, reason=type(error).__name__)
+
+    async def _stage(self, driver: Driver, batch: Batch) -> None:
+        await positions.lock(driver, batch.topic, batch.claims)
+        if batch.incoming:
+            await self._apply(driver, batch.incoming)
+        await dead_letters.keep(driver, batch.letters)
+        await positions.advance(driver, batch.topic, batch.moved)
+
+    async def _apply(self, driver: Driver, incoming: Sequence[Incoming]) -> None:
+        keys = {(one.touchpoint.source, one.touchpoint.id) for one in incoming}
+        chosen = choose(incoming, await touchpoints.copies(driver, keys))
+        counting = sorted([*chosen.new, *(one for one, _ in chosen.replace)], key=lambda one: one.order)
+        ties = await self._tier.tie(driver, counting, [customer for _, customer in chosen.replace])
+        await self._store(driver, chosen, ties)
+        ties.refold.update(ties.owner[one.order] for one, _ in chosen.replace)
+        reached = await horizon.reached(driver)
+        changes = await self._fold(driver, chosen.new, ties, reached)
+        await tell(driver, changes, ties.rows, ties.shown_before, self._kinds.strong, reached)
+
+    async def _store(self, driver: Driver, chosen: Chosen, ties: Ties) -> None:
+        await touchpoints.insert(driver, [_row(one, ties) for one in chosen.new])
+        await touchpoints.replace(driver, [_row(one, ties) for one, _ in chosen.replace])
+        await touchpoints.note_copies(driver, chosen.noted)
+
+    async def _fold(self, driver: Driver, new: Sequence[Incoming], ties: Ties, reached: datetime) -> list[Change]:
+        fresh: dict[int, list[Touchpoint]] = defaultdict(list)
+        for one in sorted(new, key=lambda one: one.order):
+            fresh[ties.owner[one.order]].append(one.touchpoint)
+        changes = []
+        again = {customer for customer in ties.rows if ties.rows[customer].waiting and customer in fresh} | ties.refold
+        for customer in fresh.keys() - again:
+            state = decode_state(ties.rows[customer].state)
+            folded = go_on(self._journeys, state, fresh[customer], reached)
+            if folded is None:
+                again.add(customer)
+            else:
+                changes.append(Change(customer, state, folded, again=False))
+        return changes + await fold_again_all(driver, self._journeys, again, ties.rows, reached)
+
+
+async def fold_again_all(
+    driver: Driver, journeys: Journeys, again: set[int], rows: Mapping[int, customers.Row], reached: datetime
+) -> list[Change]:
+    """Fold customers (whose rows are locked) from their stored touchpoints."""
+    histories = await touchpoints.histories(driver, again)
+    changes = []
+    for customer in sorted(again):
+        folded: Folded = fold_again(journeys, histories.get(customer, []), reached)
+        changes.append(Change(customer, decode_state(rows[customer].state), folded, again=True))
+    return changes
+
+
+async def _take_turn(driver: Driver, *, alone: bool) -> None:
+    kind = "" if alone else "_shared"
+    await driver.execute(f"SELECT pg_advisory_xact_lock{kind}({_TURN})")
+
+
+def _row(one: Incoming, ties: Ties) -> StoredTouchpoint:
+    return pack(one.touchpoint, ties.owner[one.order], one.device and one.device.digest)

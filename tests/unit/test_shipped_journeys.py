@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from journey.conditions import check_where
 from journey.definition import parse
 from journey.documents import load_yaml
 from journey.durations import parse_duration
@@ -174,3 +177,30 @@ def test_an_editor_and_the_kernel_refuse_alike(part: str, value: object) -> None
     assert not Draft202012Validator(SCHEMA).is_valid(document)
     with pytest.raises(InvalidDefinition):
         parse(json.dumps(document))
+
+
+# --- the guide --------------------------------------------------------------------------------------------------------
+
+GUIDE = (SCHEMAS.parent / "docs" / "journeys.md").read_text(encoding="utf-8")
+
+
+def _example(first_line: str) -> str:
+    """The indented block of the guide that begins with this line."""
+    lines = iter(GUIDE[GUIDE.index(f"    {first_line}\n") :].splitlines())
+    return dedent("\n".join(takewhile(str.strip, lines)))
+
+
+def test_the_smallest_journey_of_the_guide_is_one() -> None:
+    text = _example("journey: club")
+    Draft202012Validator(SCHEMA).validate(load_yaml(text))
+    assert [stage.name for stage in parse(text).stages] == ["guest", "member"]
+
+
+def test_the_conditions_of_the_guide_are_conditions() -> None:
+    where = load_yaml(_example("where:"))["where"]
+    assert len(where) >= 6
+    assert not check_where(where, "/where")
+
+
+def test_the_guide_tells_of_every_journey_that_is_shipped() -> None:
+    assert all(f"**{name}**" in GUIDE for name in STAGES)

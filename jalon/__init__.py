@@ -1,0 +1,1 @@
+"""The `jalon` command: one module for each subcommand, and the runner of everything on one machine (`local/`)."""

@@ -1,0 +1,110 @@
+"""`jalon journeys`: check definitions, draw them."""
+
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jalon.terminal import note, say
+from journey.definition import parse
+from journey.diagram import mermaid, svg
+from journey.errors import CallerFault, InvalidDefinition
+from journey.grammar import Definition
+from journey.machine import compile_journeys
+from plumbing.settings import load
+
+cli = typer.Typer()
+journeys = typer.Typer(help="Check journey definitions, draw them.", no_args_is_help=True)
+cli.add_typer(journeys, name="journeys")
+
+
+class Format(StrEnum):
+    MERMAID = "mermaid"
+    SVG = "svg"
+
+
+class Language(StrEnum):
+    EN = "en"
+    FR = "fr"
+
+
+@journeys.command()
+def check(paths: Annotated[list[Path], typer.Argument(exists=True, help="YAML files, or folders of them.")]) -> None:
+    """Say all that is wrong with definitions, each fault with its file and JSON pointer; exits 1 if there is any."""
+    found: list[Definition] = []
+    faults = 0
+    for path in _documents(paths):
+        try:
+            found.append(parse(_read(path)))
+        except InvalidDefinition as error:
+            faults += _tell(str(path), error)
+    if not faults:
+        faults += _check_together(found)
+    if faults:
+        note(f"{faults} faults")
+        sys.exit(1)
+    for definition in found:
+        say(f"{definition.journey} version {definition.version}: ", ("holds together", "green"))
+
+
+def _documents(paths: list[Path]) -> Iterator[Path]:
+    for path in paths:
+        documents = sorted((*path.glob("*.yaml"), *path.glob("*.yml"))) if path.is_dir() else [path]
+        if not documents:
+            raise CallerFault(f"{path} has no .yaml files")
+        yield from documents
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise InvalidDefinition("not readable as UTF-8 text") from None
+
+
+def _check_together(definitions: list[Definition]) -> int:
+    """Whether definitions that are all in force get along; how many faults were told."""
+    try:
+        compile_journeys(definitions)
+    except InvalidDefinition as error:
+        return _tell("together", error)
+    return 0
+
+
+def _tell(where: str, error: InvalidDefinition) -> int:
+    lines = [str(fault) for fault in error.faults] or [str(error)]
+    for line in lines:
+        note((where, "bold"), f": {line}")
+    return len(lines)
+
+
+@journeys.command()
+def diagram(
+    name: Annotated[str, typer.Argument(help="A journey's name, or the file of a definition.")],
+    form: Annotated[Format, typer.Option("--format", help="Mermaid for documents, SVG for eyes.")] = Format.MERMAID,
+    language: Annotated[Language, typer.Option("--lang", help="Of the labels.")] = Language.EN,
+) -> None:
+    """Draw a journey's stages and transitions."""
+    draw = {Format.MERMAID: mermaid, Format.SVG: svg}[form]
+    print(draw(_find(name), language.value), end="")  # noqa: T201 (exactly the drawing, whatever the terminal)
+
+
+def _find(name: str) -> Definition:
+    path = Path(name)
+    if path.is_file():
+        return parse(_read(path))
+    known = {definition.journey: definition for definition in map(parse, _shipped())}
+    if name not in known:
+        raise CallerFault(f"{name} is neither a file nor one of {', '.join(sorted(known))}")
+    return known[name]
+
+
+def _shipped() -> list[str]:
+    """The company's definitions where it has its own, else those that come with Jalon."""
+    folder = load().journeys
+    documents = folder.iterdir() if folder else (files("schemas") / "journeys").iterdir()
+    return [document.read_text(encoding="utf-8") for document in documents if document.name.endswith(".yaml")]

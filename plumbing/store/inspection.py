@@ -1,0 +1,54 @@
+"""What a store looks like from outside: for `jalon doctor`."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import func, select, text
+
+from plumbing.store.definitions import active_versions
+from plumbing.store.keys import Key, active_keys
+from plumbing.store.migrate import at_head
+from plumbing.store.opening import opened
+from plumbing.store.tables import dead_letters, horizon, positions
+
+DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+"""Postgres' settings that must not be `off`: else it may lose what was acknowledged."""
+
+
+class Server(NamedTuple):
+    """The server: its version (`18.0`), whether it has our newest schema, and its settings of `DURABLE`."""
+
+    version: str
+    migrated: bool
+    durability: Mapping[str, str]
+
+
+class Contents(NamedTuple):
+    """What is in a migrated store. `partitions` is how many of them a stager has read."""
+
+    journeys: Mapping[str, int]
+    keys: tuple[Key, ...]
+    horizon: datetime
+    partitions: int
+    dead_letters: int
+
+
+async def inspect_server(database_url: str) -> Server:
+    """Raises `StoreUnavailable`, `Misconfigured`."""
+    async with opened(database_url) as engine, engine.connect() as connection:
+        version = (await connection.execute(text("SHOW server_version"))).scalar_one()
+        settings = {name: (await connection.execute(text(f"SHOW {name}"))).scalar_one() for name in DURABLE}
+        await connection.rollback()
+        return Server(version.split()[0], await at_head(database_url), settings)
+
+
+async def inspect_contents(database_url: str) -> Contents:
+    """Raises `StoreUnavailable`; the database must have been migrated."""
+    async with opened(database_url) as engine:
+        journeys, keys = await active_versions(engine), await active_keys(engine)
+        async with engine.connect() as connection:
+            reached = (await connection.execute(select(horizon.c.reached_at))).scalar_one()
+            read = (await connection.execute(select(func.count()).select_from(positions))).scalar_one()
+            letters = (await connection.execute(select(func.count()).select_from(dead_letters))).scalar_one()
+    return Contents(journeys, keys, reached, read, letters)

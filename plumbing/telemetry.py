@@ -49,6 +49,10 @@ class Action(StrEnum):
     DEAD_LETTER = "dead_letter"  # a record that cannot be used was set aside: partition, offset, reason
     POISON_LIMIT = "poison_limit"  # too many of them that ingest had accepted: the stager stops
     CONSUMER_STALLED = "consumer_stalled"  # records wait but none is read: the consumer is restarted
+    # api
+    DEFINITIONS_NOT_REFRESHED = "definitions_not_refreshed"  # those read so far stay in force
+    REQUEST_FAILED = "request_failed"  # a request was answered 500: error, where
+    FEED_NOT_READ = "feed_not_read"  # Postgres did not answer: streams stand still until it does
     # keys, of ingest and api
     KEY_CREATED = "key_created"
     KEY_REVOKED = "key_revoked"

@@ -3,7 +3,7 @@
 import pytest
 
 from journey.errors import CallerFault, Misconfigured
-from plumbing.store.keys import Key, Keyring, KeyKind, digest_of, parse_bootstrap_keys, parse_scopes
+from plumbing.store.keys import Key, KeyKind, Keyring, digest_of, parse_bootstrap_keys, parse_scopes
 
 
 def test_bootstrap_keys_are_of_two_kinds() -> None:

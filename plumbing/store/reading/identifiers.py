@@ -1,0 +1,41 @@
+"""The identifiers of customers: which id each customer is shown under, and what their identifiers are."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from journey.identity import Class, Kinds
+from plumbing.store.tables import identifiers
+
+
+class Known(NamedTuple):
+    """An identifier of a customer. `sealed` is its value, encrypted; `first_at` when it was first used."""
+
+    digest: bytes
+    kind: str
+    sealed: bytes
+    first_at: datetime
+
+
+def shown_id(known: Iterable[Known], kinds: Kinds) -> str:
+    """The id under which a customer with these identifiers (one at least) is shown: that of their earliest one.
+
+    Strong identifiers come before devices and references. 32 hexadecimal digits.
+    """
+    first = min(known, key=lambda one: (kinds.class_of(one.kind) is not Class.STRONG, one.first_at, one.digest))
+    return first.digest.hex()
+
+
+async def identifiers_of(connection: AsyncConnection, customers: Collection[int]) -> Mapping[int, Sequence[Known]]:
+    """The identifiers of each of these customers, by the store's own number of the customer."""
+    found: dict[int, list[Known]] = {customer: [] for customer in customers}
+    table = identifiers.c
+    query = select(table.customer, table.digest, table.kind, table.sealed, table.first_at).where(
+        table.customer.in_(found)
+    )
+    for customer, *columns in await connection.execute(query):
+        found[customer].append(Known(*columns))
+    return found

@@ -142,6 +142,19 @@ def test_a_story_ends_as_it_says_whoever_lives_it_and_whenever(name: str, told: 
             assert _measured(found, journey, measure) == [parse_duration(lasted)]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_story_cut_short_anywhere_ends_where_it_had_come_to(name: str) -> None:
+    story = read(name)
+    lived = list(story.touchpoints_from(START))
+    for length, last in enumerate(lived, start=1):
+        told = {one.id for one in lived[:length]}
+        ended = fold(journeys(), lived[:length], last.occurred_at).state.journeys
+        for journey, ending in story.expects.items():
+            steps = [step.split() for step in ending.transitions] if ending else []
+            come_to = [stage for _, touchpoint, stage in steps if touchpoint in told]
+            assert (ended[journey].stage if journey in ended else None) == (come_to[-1] if come_to else None)
+
+
 def _ending(found: Advanced, journey: str, words: dict[str, str]) -> Ending | None:
     """How a fold ended, in the words of the stories."""
     here = found.state.journeys.get(journey)

@@ -73,7 +73,7 @@ class EmbeddedKafka:
         directory: Path,
         *,
         port: int = 0,
-        deadline: timedelta = timedelta(minutes=1),
+        deadline: timedelta = timedelta(minutes=2),
         cache: Path | None = None,
     ) -> None:
         self._directory = directory.resolve()

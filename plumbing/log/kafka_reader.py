@@ -69,7 +69,7 @@ class KafkaReader:
         self.log_id = found.log_id
         self.partitions = found.partitions
         consumer = AIOKafkaConsumer(
-            group_id=self._group,
+            group_id=f"{self._group}.{self._topic}",  # a static member that changed topics would be handed the old one
             group_instance_id=self._member,
             client_id=self._member,
             enable_auto_commit=False,

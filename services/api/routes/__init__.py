@@ -1,0 +1,13 @@
+"""The paths of the API, one router for each resource."""
+
+from fastapi import APIRouter
+
+from services.api.routes import changes, customers, health, history, journeys
+
+ROUTERS: tuple[APIRouter, ...] = (
+    customers.router,
+    history.router,
+    journeys.router,
+    changes.router,
+    health.router,
+)

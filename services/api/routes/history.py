@@ -1,0 +1,89 @@
+"""What happened to a customer: the timeline, and the transitions with their reasons."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from plumbing.store.reading.connection import reading
+from plumbing.store.reading.timeline import Item, Page, Place, history, moves
+from services.api import answers as to
+from services.api.documents import IF_NONE_MATCH, answers
+from services.api.history import items, transition
+from services.api.hot import matches
+from services.api.problem import BAD_CURSOR, CUSTOMER_NOT_FOUND, INVALID
+from services.api.routes.answering import LIMIT, Cursor, Limit, Order, TheParts, TheReader, etag_of, json, list_of
+
+router = APIRouter(tags=["customers"])
+
+CustomerId = Annotated[str, Path(description="Any id that the customer ever had: 32 hexadecimal digits.")]
+Retracted = Annotated[bool, Query(description="With transitions that were told and no longer hold.")]
+Facts = Annotated[bool, Query(description="With facts: pains, moments of truth, measures, dead time, actions.")]
+
+_PROBLEMS = (CUSTOMER_NOT_FOUND, BAD_CURSOR, INVALID)
+
+
+@router.get(
+    "/v1/customers/{id}/timeline",
+    responses=answers(
+        to.Page[to.TouchpointItem | to.TransitionItem | to.FactItem], "a page of what happened", *_PROBLEMS, tagged=True
+    ),
+    openapi_extra=IF_NONE_MATCH,
+)
+async def timeline(  # noqa: PLR0913, PLR0917 (each is a parameter of the query)
+    parts: TheParts,
+    reader: TheReader,
+    request: Request,
+    id: CustomerId,  # noqa: A002
+    facts: Facts = False,
+    retracted: Retracted = False,
+    order: Order = Order.ASC,
+    limit: Limit = LIMIT,
+    cursor: Cursor = None,
+) -> Response:
+    """Touchpoints and transitions in the order in which they came about."""
+    name = list_of(request, order, facts, retracted)
+    after = parts.cursors.read(name, cursor, Place)
+    found = await parts.lookup.by_id(id)
+    etag = etag_of(parts, found, reader, request)
+    if matches(request.headers.get("if-none-match", ""), etag):
+        return Response(status_code=304, headers={"etag": etag})
+    page = Page(limit + 1, after, order is Order.DESC)
+    async with reading(parts.engine) as connection:
+        rows = await history(connection, found.customer, page, with_facts=facts, with_retracted=retracted)
+    shown = items(rows[:limit], parts.catalogues.current, parts.kinds, personal=reader.sees_personal_data)
+    return json(to.Page(items=shown, next=_next(parts, name, rows, limit)), {"etag": etag})
+
+
+@router.get(
+    "/v1/customers/{id}/transitions",
+    responses=answers(to.Page[to.TransitionItem], "a page of the transitions", *_PROBLEMS, tagged=True),
+    openapi_extra=IF_NONE_MATCH,
+)
+async def transitions(  # noqa: PLR0913, PLR0917 (each is a parameter of the query)
+    parts: TheParts,
+    reader: TheReader,
+    request: Request,
+    id: CustomerId,  # noqa: A002
+    retracted: Retracted = False,
+    order: Order = Order.ASC,
+    limit: Limit = LIMIT,
+    cursor: Cursor = None,
+) -> Response:
+    """How the customer came to where they are: each transition with its rule and its cause."""
+    name = list_of(request, order, retracted)
+    after = parts.cursors.read(name, cursor, Place)
+    found = await parts.lookup.by_id(id)
+    etag = etag_of(parts, found, reader, request)
+    if matches(request.headers.get("if-none-match", ""), etag):
+        return Response(status_code=304, headers={"etag": etag})
+    page = Page(limit + 1, after, order is Order.DESC)
+    async with reading(parts.engine) as connection:
+        rows = await moves(connection, found.customer, page, with_retracted=retracted)
+    shown = tuple(transition(row, parts.catalogues.current) for row in rows[:limit])
+    return json(to.Page(items=shown, next=_next(parts, name, rows, limit)), {"etag": etag})
+
+
+def _next(parts: TheParts, name: str, rows: Sequence[Item], limit: int) -> str | None:
+    """The cursor of the page behind, when more rows were found than are shown."""
+    return parts.cursors.write(name, rows[limit - 1].place) if len(rows) > limit else None

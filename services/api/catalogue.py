@@ -11,7 +11,6 @@ from datetime import timedelta
 from hashlib import sha256
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from journey.durations import format_duration
 from journey.errors import JalonError, StoreUnavailable
@@ -20,7 +19,7 @@ from journey.machine import BEGINS, Journeys, Machine
 from journey.outcomes import Kind
 from journey.plan import DEAD_TIME, Edge, Plan
 from plumbing.store.definitions import active_versions, load_active
-from plumbing.store.reading.connection import store_faults
+from plumbing.store.reading.connection import Engine, store_faults
 from plumbing.telemetry import Action, log
 from services.api.answers import AtLeast, JourneySummary, Named, Next, Proposal, Stage
 
@@ -93,7 +92,7 @@ class Catalogues:
             raise StoreUnavailable("no journey definition was read yet")
         return self._current
 
-    async def refresh(self, engine: AsyncEngine) -> None:
+    async def refresh(self, engine: Engine) -> None:
         """Read the definitions again if other versions are in force. Raises `StoreUnavailable`."""
         with store_faults():
             versions = await active_versions(engine)
@@ -101,7 +100,7 @@ class Catalogues:
                 self._current = make_catalogue(await load_active(engine))
                 self._versions = versions
 
-    async def follow(self, engine: AsyncEngine) -> None:
+    async def follow(self, engine: Engine) -> None:
         """Refresh until cancelled. While that does not work the catalogue stays as it is, and that is logged once."""
         failing = False
         while True:

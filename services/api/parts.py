@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastapi import Request
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from journey.identity import Kinds
 from plumbing.settings import Settings
 from plumbing.store.keys import Scope
+from plumbing.store.reading.connection import Engine
 from services.api.auth import Gate, Reader
 from services.api.catalogue import Catalogues
 from services.api.cursors import Cursors
@@ -22,7 +22,7 @@ class Parts:
     """The parts of one process of the API."""
 
     settings: Settings
-    engine: AsyncEngine
+    engine: Engine
     gate: Gate
     catalogues: Catalogues
     lookup: Lookup

@@ -12,10 +12,9 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from journey.errors import StoreUnavailable
-from plumbing.store.reading.connection import reading
+from plumbing.store.reading.connection import Engine, reading
 from plumbing.store.reading.feed import FeedBell, Message, kept, messages_after
 from plumbing.telemetry import STREAM_SUBSCRIBERS, Action, log
 from services.api.answers import Change
@@ -79,7 +78,7 @@ class Subscriber:
 class Stream:
     """Reads the feed and tells it to whoever subscribed. `follow` must run meanwhile."""
 
-    def __init__(self, engine: AsyncEngine, bell: FeedBell) -> None:
+    def __init__(self, engine: Engine, bell: FeedBell) -> None:
         self._engine = engine
         self._bell = bell
         self._position: int | None = None

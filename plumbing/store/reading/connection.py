@@ -11,6 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from journey.errors import StoreUnavailable
 
+Engine = AsyncEngine
+"""For those who hand it on without naming a driver."""
+
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[Any]
 else:

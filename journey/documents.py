@@ -6,12 +6,21 @@ import re
 from typing import Any
 
 import yaml
+from yaml.composer import Composer
 
 from journey.errors import InvalidDefinition
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1's loader without its surprises."""
+class _Loader(Composer, yaml.CSafeLoader):
+    """YAML 1.1's safe loader without its surprises.
+
+    libyaml reads, which is fast; Python composes, which ends a document that is nested too deep by an error, where
+    libyaml's own composer ends the process.
+    """
+
+    def __init__(self, text: str) -> None:
+        yaml.CSafeLoader.__init__(self, text)
+        Composer.__init__(self)
 
 
 _SURPRISES = {f"tag:yaml.org,2002:{name}" for name in ("bool", "timestamp", "int", "float", "merge", "value")}
@@ -51,10 +60,12 @@ def load_yaml(text: str) -> Any:
     Raises `InvalidDefinition` with the line and column of what cannot be read.
     """
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with fewer powers
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader with fewer powers
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
         raise InvalidDefinition(f"not readable as YAML: {error.problem}{where}") from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except RecursionError as error:
+        raise InvalidDefinition("not readable as YAML: nested too deep") from error
+    except (yaml.YAMLError, ValueError) as error:
         raise InvalidDefinition(f"not readable as YAML: {error}") from error

@@ -16,12 +16,12 @@ from msgspec.structs import replace
 
 from journey.conditions import Traits
 from journey.findings import Findings
-from journey.grammar import Since
 from journey.machine import BEGINS, Journeys, Machine
 from journey.meaning import count, mean, propose, reached
 from journey.outcomes import Advanced, Ignored, Kind, Late, Outcome, Rejected
 from journey.plan import Edge, Plan, Timer
 from journey.state import NOBODY, ByTime, ByTouchpoint, CustomerState, JourneyState
+from journey.timers import pending
 from journey.touchpoint import Touchpoint
 
 
@@ -117,23 +117,10 @@ def _next(journeys: Journeys, state: CustomerState) -> Due | None:
     first: Due | None = None
     for name, here in state.journeys.items():
         machine = journeys.machines.get(name)
-        for timer in machine.timers(here) if machine else ():
-            if timer.to is None and here.dead_since is not None:
-                continue
-            since = _base(timer, here, state.heard_at)
-            at = since + timer.after
-            if here.persona_at is not None and here.persona_at > at:
-                at = here.persona_at  # a persona that came late fires what is overdue when it comes, never before
+        for timer, since, at in pending(machine, here, state.heard_at) if machine else ():
             if first is None or at < first.at or (at == first.at and (name, timer.rule) < (first.journey, first.rule)):
                 first = Due(at, name, timer.rule, since, timer)
     return first
-
-
-def _base(timer: Timer, here: JourneyState, heard_at: datetime | None) -> datetime:
-    """The instant from which a timer counts."""
-    if timer.of is Since.SILENCE and heard_at is not None and heard_at > here.entered_at:
-        return heard_at
-    return here.entered_at
 
 
 def _fire(journeys: Journeys, state: CustomerState, due: Due, found: Findings) -> CustomerState:

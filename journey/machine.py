@@ -3,7 +3,7 @@
 Each persona has its own plan of each stage, because a persona may change thresholds and switch rules off.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -69,9 +69,9 @@ class Machine:
     def edges(self, state: JourneyState, type_: str) -> tuple[Edge, ...]:
         return self.plan(state).edges.get(type_, ())
 
-    def sums(self, part: str) -> Iterator[Measure]:
-        """The measures that add up `part` and others."""
-        return (measure for measure in self.measures.values() if part in measure.sum_of)
+    def sums(self, parts: Collection[str]) -> Iterator[Measure]:
+        """The measures that add up one of `parts` and others."""
+        return (measure for measure in self.measures.values() if not set(measure.sum_of).isdisjoint(parts))
 
 
 @dataclass(frozen=True, slots=True)

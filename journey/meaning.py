@@ -94,24 +94,29 @@ def _close(machine: Machine, here: JourneyState, mark: Mark, found: Findings) ->
 def _time(
     machine: Machine, here: JourneyState, marks: Marks, touchpoint: Touchpoint, traits: Traits, found: Findings
 ) -> JourneyState:
-    """Stop what this touchpoint ends, then start what it begins: it may do both to one measure."""
-    for mark in marks.stops:
-        if mark.name in here.started and mark.holds(touchpoint, traits):
-            here = _stop(machine, here, mark, found)
+    """Stop what this touchpoint ends, add up, then start what it begins: it may do both to one measure."""
+    stopped = [mark.name for mark in marks.stops if mark.name in here.started and mark.holds(touchpoint, traits)]
+    for name in stopped:
+        here = _stop(machine, here, name, found)
+    if stopped:
+        _add_up(machine, here, stopped, found)
     started = {mark.name: found.at for mark in marks.starts if mark.holds(touchpoint, traits)}
     return replace(here, started={**here.started, **started}) if started else here
 
 
-def _stop(machine: Machine, here: JourneyState, mark: Mark, found: Findings) -> JourneyState:
-    lasted = found.at - here.started[mark.name]
-    measured = {**here.measured, mark.name: lasted // _MICROSECOND}
-    here = replace(here, started=_without(here.started, mark.name), measured=measured)
-    _measured(machine, here, machine.measures[mark.name], lasted, found)
-    for total in machine.sums(mark.name):
-        if all(part in measured for part in total.sum_of):
-            together = timedelta(microseconds=sum(measured[part] for part in total.sum_of))
+def _stop(machine: Machine, here: JourneyState, name: str, found: Findings) -> JourneyState:
+    lasted = found.at - here.started[name]
+    _measured(machine, here, machine.measures[name], lasted, found)
+    measured = {**here.measured, name: lasted // _MICROSECOND}
+    return replace(here, started=_without(here.started, name), measured=measured)
+
+
+def _add_up(machine: Machine, here: JourneyState, stopped: list[str], found: Findings) -> None:
+    """Note the sums of which a part was just measured, once each, if all their parts are known."""
+    for total in machine.sums(stopped):
+        if all(part in here.measured for part in total.sum_of):
+            together = timedelta(microseconds=sum(here.measured[part] for part in total.sum_of))
             _measured(machine, here, total, together, found)
-    return here
 
 
 def _measured(machine: Machine, here: JourneyState, measure: Measure, lasted: timedelta, found: Findings) -> None:

@@ -6,6 +6,7 @@ import sys
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, Annotated, NamedTuple, cast
 
@@ -38,12 +39,13 @@ def load(
         typer.Option(envvar="JALON_WRITE_KEY", help="Write key; its source is the touchpoints'.  [that of `jalon up`]"),
     ] = None,
     to: Annotated[str | None, typer.Option(help="Ingest's address.  [this machine's]")] = None,
+    patience: Annotated[int, typer.Option(min=0, help="Seconds to go on while ingest takes nothing.")] = 60,
     data: Data = USUAL_DATA,
 ) -> None:
     """Send the touchpoints of a file (one JSON object a line) through ingest; exits 1 when it refuses any."""
     folder = Folder(data)
     url, write_key = to or _local_url(folder), key or _local_key(folder)
-    rejected = asyncio.run(_load(file, file.stat().st_size, url.rstrip("/"), write_key))
+    rejected = asyncio.run(_load(file, url.rstrip("/"), write_key, timedelta(seconds=patience)))
     sys.exit(1 if rejected else 0)
 
 
@@ -59,17 +61,21 @@ def _local_key(folder: Folder) -> str:
     return secrets.write_key
 
 
-async def _load(file: Path, size: int, url: str, key: str) -> int:
-    """Send the file of `size` bytes; the number of lines that were refused."""
+async def _load(file: Path, url: str, key: str, patience: timedelta) -> int:
+    """Send the file; the number of lines that were refused."""
     async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
-        sender = Sender(client, url, key)
+        sender = Sender(client, url, key, patience)
         with progress("bytes") as bar:
-            task = bar.add_task(file.name, total=size)
+            task = bar.add_task(file.name, total=_size(file))
             sent, rejected = await _send_all(
                 sender, batches(file), lambda batch: bar.update(task, completed=batch.position)
             )
     note(f"{sent - rejected} touchpoints accepted, {rejected} refused")
     return rejected
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size
 
 
 class Batch(NamedTuple):

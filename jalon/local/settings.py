@@ -18,20 +18,14 @@ USUAL_DATA = usual_folder()
 
 
 def serving_settings(secrets: Secrets, **overrides: str | int | None) -> Settings:
-    """What `jalon up` runs with: the environment, the command line, and the folder's secrets. A port 0 is a free one.
-
-    A secret key of the environment wins over the folder's, and its keys are accepted beside the folder's.
-    """
+    """What `jalon up` runs with: environment, command line, the folder's secrets. A port 0 becomes a free one."""
     settings = load(**overrides)
-    given = settings.bootstrap_keys.get_secret_value()
-    ports = ("api_port", "ingest_port", "stager_port")
-    return settings.model_copy(
-        update={
-            "secret_key": settings.secret_key or SecretStr(secrets.secret_key),
-            "bootstrap_keys": SecretStr(",".join(filter(None, (given, secrets.bootstrap_keys)))),
-            **{name: choose(settings.host, 0) for name in ports if not getattr(settings, name)},
-        }
-    )
+    free = {
+        name: choose(settings.host, 0)
+        for name in ("api_port", "ingest_port", "stager_port")
+        if not getattr(settings, name)
+    }
+    return settings.model_copy(update={**_with_secrets(settings, secrets), **free})
 
 
 def using_settings(data: Path) -> Settings:
@@ -50,6 +44,15 @@ def using_settings(data: Path) -> Settings:
         update={
             "database_url": running.database_url,
             "log_url": running.log_url,
-            "secret_key": settings.secret_key or SecretStr(secrets.secret_key),
+            **_with_secrets(settings, secrets),
         }
     )
+
+
+def _with_secrets(settings: Settings, secrets: Secrets) -> dict[str, SecretStr]:
+    """A secret key of the environment wins over the folder's; its keys are accepted beside the folder's."""
+    given = settings.bootstrap_keys.get_secret_value()
+    return {
+        "secret_key": settings.secret_key or SecretStr(secrets.secret_key),
+        "bootstrap_keys": SecretStr(",".join(filter(None, (given, secrets.bootstrap_keys)))),
+    }

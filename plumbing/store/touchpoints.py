@@ -31,9 +31,10 @@ _HISTORY = """
 SELECT * FROM touchpoints WHERE customer = ANY($1::bigint[]) ORDER BY customer, occurred_at, sequence, source, id
 """
 
-_ON_DEVICE = """
-SELECT source, id, customer, occurred_at, sequence FROM touchpoints
-WHERE device = $1 AND occurred_at >= $2 ORDER BY occurred_at, sequence, source, id
+_ON_DEVICES = """
+SELECT t.device, t.customer, t.occurred_at, t.sequence, t.source, t.id
+FROM unnest($1::bytea[], $2::timestamptz[]) AS changed (device, since)
+JOIN touchpoints AS t ON t.device = changed.device AND t.occurred_at >= changed.since
 """
 
 _GIVE = """
@@ -84,10 +85,10 @@ async def histories(driver: Driver, customers: Collection[int]) -> dict[int, lis
     return {customer: [unpack(row) for row in theirs] for customer, theirs in grouped}
 
 
-async def on_device(driver: Driver, device: bytes, since: datetime) -> list[tuple[Order, int]]:
-    """The touchpoints that a device decides about, from an instant on: their orders and present customers."""
-    rows = await driver.fetch(_ON_DEVICE, device, since)
-    return [(Order(r["occurred_at"], r["sequence"], r["source"], r["id"]), r["customer"]) for r in rows]
+async def on_devices(driver: Driver, since: Mapping[bytes, datetime]) -> list[tuple[bytes, int, Order]]:
+    """The touchpoints that devices decide about, each from an instant on: device, present customer, order."""
+    rows = await driver.fetch(_ON_DEVICES, list(since), list(since.values())) if since else []
+    return [(device, customer, Order(*order)) for device, customer, *order in rows]
 
 
 async def give(driver: Driver, moved: Mapping[Key, int]) -> None:

@@ -5,6 +5,7 @@ A record that is no touchpoint becomes a dead letter; it never stops its partiti
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -20,6 +21,9 @@ LONGEST_KEY = 1_000
 """Bytes of `source` and `id` together that fit an index entry of Postgres with room to spare."""
 
 
+_DIGESTS_KEPT = 65_536
+
+
 class Carried(NamedTuple):
     """An identifier as a touchpoint carries it."""
 
@@ -31,12 +35,9 @@ class Incoming(NamedTuple):
     """A touchpoint in its stored form, and the identifiers it came with, strongest first."""
 
     touchpoint: Touchpoint
+    order: Order
     strong: tuple[Carried, ...]
     others: tuple[Carried, ...]
-
-    @property
-    def order(self) -> Order:
-        return self.touchpoint.order
 
     @property
     def device(self) -> Carried | None:
@@ -48,8 +49,9 @@ class Reader:
     """Makes records into touchpoints, under one secret and one identity configuration."""
 
     def __init__(self, sealer: Sealer, kinds: Kinds) -> None:
-        self._sealer = sealer
         self._kinds = kinds
+        # the same people come again and again; a digest depends on nothing but its arguments
+        self._digest = lru_cache(maxsize=_DIGESTS_KEPT)(sealer.digest)
 
     def read(self, record: StoredRecord) -> Incoming | str:
         """The touchpoint of a record, or the reason why it is none."""
@@ -63,10 +65,11 @@ class Reader:
         carried = [self._carry(identifier) for identifier in self._kinds.identifiers(touchpoint)]
         stored = replace(touchpoint, identifiers={one.identifier.kind: one.digest.hex() for one in carried})
         strong = tuple(one for one in carried if one.identifier.class_ is Class.STRONG)
-        return Incoming(stored, strong, tuple(one for one in carried if one.identifier.class_ is not Class.STRONG))
+        others = tuple(one for one in carried if one.identifier.class_ is not Class.STRONG)
+        return Incoming(stored, touchpoint.order, strong, others)
 
     def _carry(self, identifier: Identifier) -> Carried:
-        return Carried(self._sealer.digest(identifier.kind, identifier.value, identifier.scope), identifier)
+        return Carried(self._digest(identifier.kind, identifier.value, identifier.scope), identifier)
 
 
 def dead_letter(topic: str, partition: int, record: StoredRecord, reason: str, at: datetime) -> DeadLetter:

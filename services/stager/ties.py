@@ -42,6 +42,7 @@ class _Work:
     """What is known half-way."""
 
     known: dict[bytes, Known]
+    introduced: frozenset[bytes]  # identifiers that the store did not have before
     merged: dict[int, int] = field(default_factory=dict)
     classes: dict[bytes, Class] = field(default_factory=dict)
     holdings: dict[bytes, Sequence[Holding]] = field(default_factory=dict)
@@ -68,7 +69,7 @@ class Tier:
 
     async def tie(self, driver: Driver, batch: Sequence[Incoming], concerned: Iterable[int]) -> Ties:
         """Whose each touchpoint of `batch` (in order) is; `concerned` are customers to lock and fold again besides."""
-        work = _Work(await self._introduce(driver, batch))
+        work = await self._introduce(driver, batch)
         self._join(batch, work)
         await self._follow_devices(driver, batch, work)
         owner = {one.order: self._owner(one, work) for one in batch}
@@ -80,7 +81,7 @@ class Tier:
         await self._write(driver, work)
         return Ties(owner, rows, work.refold | set(work.merged), shown_before)
 
-    async def _introduce(self, driver: Driver, batch: Sequence[Incoming]) -> dict[bytes, Known]:
+    async def _introduce(self, driver: Driver, batch: Sequence[Incoming]) -> _Work:
         """Make the store know every identifier of the batch, and since when."""
         first: dict[bytes, tuple[datetime, Carried]] = {}
         for one in batch:
@@ -94,7 +95,8 @@ class Tier:
         await identities.seen_earlier(driver, earlier)
         known |= {one.digest: Known(one.customer, one.first_at) for one in new}
         devices = {carried.digest for one in batch for carried in one.others}
-        return known | await identities.find(driver, devices, locked=True)
+        introduced = frozenset(one.digest for one in new)
+        return _Work(known | await identities.find(driver, devices - introduced, locked=True), introduced)
 
     async def _new_identifiers(
         self,
@@ -136,7 +138,7 @@ class Tier:
     async def _follow_devices(self, driver: Driver, batch: Sequence[Incoming], work: _Work) -> None:
         work.classes = {carried.digest: carried.identifier.class_ for one in batch for carried in one.others}
         devices = work.classes
-        work.holdings = dict(await identities.holdings(driver, devices))
+        work.holdings = dict(await identities.holdings(driver, devices.keys() - work.introduced))
         owners = {holding.owner for held in work.holdings.values() for holding in held}
         work.known |= await identities.find(driver, owners - work.known.keys())
         for one in batch:
@@ -144,8 +146,7 @@ class Tier:
                 for carried in one.others:
                     await self._sign_in(driver, carried.digest, one, work)
         await self._make_strangers(driver, batch, work)
-        for device, since in work.changed.items():
-            await self._claim(driver, device, since, work)
+        await self._claim(driver, work)
 
     async def _sign_in(self, driver: Driver, device: bytes, one: Incoming, work: _Work) -> None:
         held, owner = work.holdings.get(device, ()), one.strong[0].digest
@@ -188,11 +189,11 @@ class Tier:
         )
         work.pointed = dict(zip(lacking, await customers.make(driver, len(lacking)), strict=True))
 
-    async def _claim(self, driver: Driver, device: bytes, since: datetime, work: _Work) -> None:
-        """Give the stored touchpoints that a device decides about to whom its new timeline says."""
-        kind = work.classes[device]
-        for order, customer in await touchpoints.on_device(driver, device, since):
-            owner = owner_at(kind, work.holdings[device], order)
+    async def _claim(self, driver: Driver, work: _Work) -> None:
+        """Give the stored touchpoints that devices decide about to whom their new timelines say."""
+        stored = {device: since for device, since in work.changed.items() if device not in work.introduced}
+        for device, customer, order in await touchpoints.on_devices(driver, stored):
+            owner = owner_at(work.classes[device], work.holdings[device], order)
             assert owner is not None  # somebody just signed in on it
             new = work.customer(owner)
             assert new is not None  # an owner is a strong identifier: it has a customer

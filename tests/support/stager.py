@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import Any
 
 import asyncpg
@@ -76,6 +77,12 @@ class Store:
 
     async def rows(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await self._connection.fetch(sql, *arguments)]
+
+    async def dump(self, table: str) -> bytes:
+        """All of a table, as COPY writes it."""
+        output = BytesIO()
+        await self._connection.copy_from_table(table, output=output)
+        return output.getvalue()
 
     async def staged(self, records: int) -> None:
         """Wait until so many records are behind the stored positions."""

@@ -60,7 +60,7 @@ async def running(
     async with AsyncExitStack() as stack:
         for service in started.values():
             service.spawn()
-            stack.callback(service.close)
+            stack.push_async_callback(service.close)
         await asyncio.gather(*(service.ready() for service in started.values()))
         yield started
 

@@ -35,7 +35,7 @@ async def tcp_port_of(unix_socket: Path) -> AsyncIterator[int]:
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
+    with suppress(OSError):  # the other side has gone: nothing more to pass on
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()

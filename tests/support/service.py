@@ -1,5 +1,6 @@
 """A service of Jalon as a process of its own, as production runs it."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -38,18 +39,18 @@ class Service:
         try:
             await self.ready()
         except BaseException:
-            self.close()
+            await self.close()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        self.close()
+        await self.close()
 
-    def close(self) -> None:
-        """End the process and forget its output."""
-        self.terminate()
+    async def close(self) -> None:
+        """End the process and forget its output. The loop goes on meanwhile: it may carry what the process needs."""
+        await asyncio.to_thread(self.terminate)
         self._output.close()
 
     def spawn(self) -> None:
@@ -58,7 +59,7 @@ class Service:
             self.command, env=self._environment, stdout=self._output, stderr=subprocess.STDOUT, text=True
         )
 
-    async def ready(self, within: timedelta = timedelta(seconds=40)) -> None:
+    async def ready(self, within: timedelta = timedelta(seconds=90)) -> None:
         """Return when /readyz answers 200. Raises `AssertionError` with the output of a process that has ended."""
 
         async def look() -> bool:

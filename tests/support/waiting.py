@@ -25,6 +25,7 @@ async def eventually(look: Callable[[], Any], within: timedelta = A_WHILE) -> An
     Raises `AssertionError` when no true value came within the deadline.
     """
     until = monotonic() + within.total_seconds()
+    pause = 0.01
     while True:
         late = monotonic() > until
         try:
@@ -37,4 +38,5 @@ async def eventually(look: Callable[[], Any], within: timedelta = A_WHILE) -> An
             if value:
                 return value
             assert not late, f"not within {within.total_seconds():g} s; last seen: {value!r}"
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, 0.25)

@@ -58,6 +58,8 @@ class Outstanding:
         """Count an append in. Raises `LogUnavailable` when too much waits already: better a 503 than no memory."""
         size = sum([len(record.value) + len(record.key) for record in records])
         if self._bytes + size > self._limit and self._bytes:
+            self._sweep()
+        if self._bytes + size > self._limit and self._bytes:
             raise LogUnavailable("The event log is slower than what comes in; nothing of this was sent")
         loop = asyncio.get_running_loop()
         acknowledgement = Acknowledgement(parts, size, loop.time() + self._seconds)
@@ -66,12 +68,6 @@ class Outstanding:
         if self._timer is None:
             self._timer = loop.call_later(_TICK_SECONDS, self._sweep)
         return acknowledgement
-
-    def fail_all(self, reason: str) -> None:
-        """Settle everything, e.g. when the log is closed."""
-        for acknowledgement in self._queue:
-            acknowledgement.fail(reason)
-        self._sweep()
 
     async def settled(self) -> None:
         """Wait until nothing is outstanding; by the deadline at the latest that is so."""

@@ -7,12 +7,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from services.api import openapi
 from tools.settings_table import settings_table
 
 ROOT = Path(__file__).parent.parent
 
 GENERATED: dict[str, Callable[[], str]] = {
     "docs/settings.md": settings_table,
+    "schemas/openapi-api.json": openapi.text,
 }
 
 

@@ -68,7 +68,7 @@ class Next(Answer, frozen=True, kw_only=True):
     at_least: AtLeast | None = None
     after: str | None = None
     of: str | None = None
-    due_at: datetime | None = None
+    due_at: datetime | None = None  # the last one: see `Outlook`
 
 
 class DeadTime(Answer, frozen=True, kw_only=True):

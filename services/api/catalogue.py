@@ -17,7 +17,7 @@ from journey.errors import JalonError, StoreUnavailable
 from journey.grammar import Definition, Label, Objection, Pain, Rule
 from journey.machine import BEGINS, Journeys, Machine
 from journey.outcomes import Kind
-from journey.plan import DEAD_TIME, Edge, Plan
+from journey.plan import DEAD_TIME, Edge, Plan, Timer
 from plumbing.store.definitions import active_versions, load_active
 from plumbing.store.reading.connection import Engine, store_faults
 from plumbing.telemetry import Action, log
@@ -35,12 +35,12 @@ _FIXED_RULES = {
 class Outlook:
     """What may come next from one stage for one persona.
 
-    `by_touchpoint` are the rules that touchpoints fire, as JSON without brackets; `by_time` those that time fires, but
-    for when.
+    As JSON: `by_touchpoint` the rules that touchpoints fire, without the brackets of the list; `by_time` each that time
+    fires, with a `%b` where it says when.
     """
 
     by_touchpoint: bytes
-    by_time: Mapping[str, Next]
+    by_time: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,18 +170,24 @@ def _outlook(definition: Definition, stages: Mapping[str, Stage], plan: Plan) ->
     rules = {rule.rule: rule for rule in definition.transitions}
     ways = [_by_touchpoint(rule, stages, plan) for rule in definition.transitions]
     by_time = {
-        timer.rule: Next(
-            rule=timer.rule,
-            label=rules[timer.rule].label,
-            to=stages[timer.to],
-            opens_run=timer.opens_run,
-            after=format_duration(timer.after),
-            of=timer.of.value,
-        )
+        timer.rule: _by_time(rules[timer.rule], timer, stages[timer.to])
         for timer in plan.timers
         if timer.to is not None
     }
     return Outlook(b",".join(msgspec.json.encode(way) for way in ways if way is not None), by_time)
+
+
+def _by_time(rule: Rule, timer: Timer, to: Stage) -> bytes:
+    way = Next(
+        rule=timer.rule,
+        label=rule.label,
+        to=to,
+        opens_run=timer.opens_run,
+        after=format_duration(timer.after),
+        of=timer.of.value,
+    )
+    undated, _, end = msgspec.json.encode(way).replace(b"%", b"%%").rpartition(b"null")
+    return undated + b"%b" + end
 
 
 def _by_touchpoint(rule: Rule, stages: Mapping[str, Stage], plan: Plan) -> Next | None:

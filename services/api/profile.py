@@ -7,11 +7,11 @@ from typing import cast
 
 import msgspec
 
-from journey.identity import Class, Kinds
+from journey.identity import Kinds
 from journey.state import CustomerState, JourneyState, decode_state
 from journey.timers import Pending, pending
 from plumbing.store.reading.customers import Found
-from plumbing.store.reading.identifiers import Known, shown_id
+from plumbing.store.reading.identifiers import Known, in_order
 from plumbing.store.sealing import Sealer
 from services.api.answers import Concern, DeadTime, Identifier, JourneyOfCustomer, Next, Profile, Why
 from services.api.catalogue import Catalogue, JourneyWords
@@ -35,9 +35,10 @@ class Profiles:
     def encode(self, found: Found, catalogue: Catalogue, personal: bool) -> bytes:
         """The profile as JSON, with personal data where `personal`."""
         state = decode_state(found.state)
+        known = in_order(found.identifiers, self._kinds)
         profile = Profile(
-            id=shown_id(found.identifiers, self._kinds),
-            identifiers=self.identifiers(found.identifiers, personal),
+            id=known[0].digest.hex(),
+            identifiers=self._identifiers(known, personal),
             last_heard_at=state.heard_at,
             traits=state.traits if personal else None,
             journeys=tuple(_journeys(state, catalogue)),
@@ -48,12 +49,20 @@ class Profiles:
 
     def identifiers(self, known: Iterable[Known], personal: bool) -> tuple[Identifier, ...]:
         """Strong ones first, then in the order in which they came."""
-        ordered = sorted(known, key=lambda one: (self._kinds.class_of(one.kind) is not Class.STRONG, one.first_at, one))
-        return tuple(self._identifier(one, personal) for one in ordered)
+        return self._identifiers(in_order(known, self._kinds), personal)
 
-    def _identifier(self, known: Known, personal: bool) -> Identifier:
-        value = self._sealer.unseal(known.sealed)
-        return Identifier(kind=known.kind, value=value if personal else mask(known.kind, value), masked=not personal)
+    def _identifiers(self, known: Iterable[Known], personal: bool) -> tuple[Identifier, ...]:
+        unseal, masked = self._sealer.unseal, not personal
+        return tuple(
+            [
+                Identifier(
+                    kind=one.kind,
+                    value=mask(one.kind, unseal(one.sealed)) if masked else unseal(one.sealed),
+                    masked=masked,
+                )
+                for one in known
+            ]
+        )
 
 
 def _journeys(state: CustomerState, catalogue: Catalogue) -> Iterator[JourneyOfCustomer]:
@@ -80,24 +89,34 @@ def _journey(words: JourneyWords, here: JourneyState, heard_at: datetime | None)
         ),
         persona=None if here.persona is None else words.personas[here.persona],
         dead_time=_dead_time(here, timers),
-        pains=tuple(
-            Concern(name=name, label=words.pains[name].label, since=since, severity=words.pains[name].severity)
-            for name, since in here.open.items()
-            if name in words.pains
-        ),
-        objections=tuple(
-            Concern(name=name, label=words.objections[name].label, since=since, severity=None)
-            for name, since in here.open.items()
-            if name in words.objections
-        ),
-        actions=tuple(words.proposals[name] for name in here.proposed),
+        pains=_pains(words, here) if here.open else (),
+        objections=_objections(words, here) if here.open else (),
+        actions=tuple([words.proposals[name] for name in here.proposed]),
         next=_next(words, here, timers),
     )
 
 
+def _pains(words: JourneyWords, here: JourneyState) -> tuple[Concern, ...]:
+    return tuple(
+        Concern(name=name, label=words.pains[name].label, since=since, severity=words.pains[name].severity)
+        for name, since in here.open.items()
+        if name in words.pains
+    )
+
+
+def _objections(words: JourneyWords, here: JourneyState) -> tuple[Concern, ...]:
+    return tuple(
+        Concern(name=name, label=words.objections[name].label, since=since, severity=None)
+        for name, since in here.open.items()
+        if name in words.objections
+    )
+
+
 def _dead_time(here: JourneyState, timers: tuple[Pending, ...]) -> DeadTime:
-    due_at = next((one.due_at for one in timers if one.timer.to is None), None)
-    return DeadTime(since=here.dead_since, due_at=due_at)
+    for one in timers:
+        if one.timer.to is None:
+            return DeadTime(since=None, due_at=one.due_at)
+    return DeadTime(since=here.dead_since, due_at=None)
 
 
 def _next(words: JourneyWords, here: JourneyState, timers: tuple[Pending, ...]) -> tuple[Next, ...]:
@@ -106,5 +125,5 @@ def _next(words: JourneyWords, here: JourneyState, timers: tuple[Pending, ...]) 
     parts = [outlook.by_touchpoint] if outlook.by_touchpoint else []
     for timer, _, due_at in timers:
         if timer.to is not None:
-            parts.append(_encode(msgspec.structs.replace(outlook.by_time[timer.rule], due_at=due_at)))
+            parts.append(outlook.by_time[timer.rule] % _encode(due_at))
     return cast("tuple[Next, ...]", msgspec.Raw(b"[" + b",".join(parts) + b"]"))

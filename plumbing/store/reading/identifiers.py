@@ -20,13 +20,17 @@ class Known(NamedTuple):
     first_at: datetime
 
 
-def shown_id(known: Iterable[Known], kinds: Kinds) -> str:
-    """The id under which a customer with these identifiers (one at least) is shown: that of their earliest one.
+def in_order(known: Iterable[Known], kinds: Kinds) -> list[Known]:
+    """These identifiers: strong ones before devices and references, each in the order in which they came.
 
-    Strong identifiers come before devices and references. 32 hexadecimal digits.
+    The first one's digest is the id under which their customer is shown.
     """
-    first = min(known, key=lambda one: (kinds.class_of(one.kind) is not Class.STRONG, one.first_at, one.digest))
-    return first.digest.hex()
+    return sorted(known, key=lambda one: (kinds.class_of(one.kind) is not Class.STRONG, one.first_at, one.digest))
+
+
+def shown_id(known: Iterable[Known], kinds: Kinds) -> str:
+    """The id under which a customer with these identifiers (one at least) is shown: 32 hexadecimal digits."""
+    return in_order(known, kinds)[0].digest.hex()
 
 
 async def identifiers_of(connection: AsyncConnection, customers: Collection[int]) -> Mapping[int, Sequence[Known]]:

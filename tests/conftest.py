@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import asyncpg
 import pytest
@@ -14,10 +16,14 @@ from tests.support.database import clone, drop, sibling
 
 
 @pytest.fixture(scope="session")
-async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedPostgres]:
-    """The one embedded Postgres of this run."""
-    async with EmbeddedPostgres(tmp_path_factory.mktemp("postgres")) as server:
-        yield server
+async def postgres() -> AsyncIterator[EmbeddedPostgres]:
+    """The one embedded Postgres of this run.
+
+    Its folder is not one of pytest's: those a second run of pytest locks for other users, and Postgres is one.
+    """
+    with TemporaryDirectory(prefix="jalon-test-", ignore_cleanup_errors=True) as folder:
+        async with EmbeddedPostgres(Path(folder)) as server:
+            yield server
 
 
 @pytest.fixture(scope="session")

@@ -68,7 +68,7 @@ def test_a_key_is_hexadecimal_or_base64(text: str) -> None:
 
 
 def test_what_is_missing_is_named() -> None:
-    with pytest.raises(Misconfigured, match="JALON_DATABASE_URL and JALON_PUBLIC_URL must be set"):
-        load().require("database_url", "host", "public_url")
+    with pytest.raises(Misconfigured, match="JALON_DATABASE_URL and JALON_JOURNEYS must be set"):
+        load().require("database_url", "host", "journeys")
     with pytest.raises(Misconfigured, match="JALON_SECRET_KEY is not set"):
         _ = load().key

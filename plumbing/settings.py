@@ -70,8 +70,6 @@ class Settings(BaseSettings):
     api_port: Port = Field(8000, description="Port of the API and the dashboard.")
     ingest_port: Port = Field(8001, description="Port of ingest.")
     stager_port: Port = Field(8002, description="Port of the stager's health and metrics.")
-        "", description="Base URL under which the outside reaches ingest; some signatures cover it."
-    )
     workers: Count = Field(1, description="Processes of ingest or of the API.")
 
     bootstrap_keys: SecretStr = Field(

@@ -3,7 +3,7 @@
 Anything JSON can say, within bounds that keep every later reader and store safe: nesting, and the size of numbers.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from journey.errors import Fault
@@ -22,15 +22,12 @@ def pointer(parent: str, key: str | int) -> str:
     return f"{parent}/{str(key)[:MAX_KEY_IN_POINTER].replace('~', '~0').replace('/', '~1')}"
 
 
-def flaw_in(part: Mapping[str, Any], place: str) -> Fault | None:
-    """The first value within that cannot be kept as it was sent: a number too large, or nesting too deep."""
-    found = _flaw(part.items(), MAX_DEPTH - 1)
-    return found and Fault(place + found.pointer, found.detail)
+def flaw_in(part: Mapping[str, Any], room: int = MAX_DEPTH - 1) -> Fault | None:
+    """The first value within that cannot be kept as it was sent: a number too large, or nesting too deep.
 
-
-def _flaw(members: Iterable[tuple[str | int, Any]], room: int) -> Fault | None:
-    """`members` are those of one object or array, the first of the `room` levels that are left."""
-    for key, value in members:
+    Its pointer begins at `part`, the first of the `room` levels that are left.
+    """
+    for key, value in part.items():
         kind = type(value)
         if kind is str or kind is bool or value is None:
             continue
@@ -42,13 +39,22 @@ def _flaw(members: Iterable[tuple[str | int, Any]], room: int) -> Fault | None:
 
 
 def _flaw_of(value: object, room: int) -> Fault | None:
-    if isinstance(value, int | float):
-        return Fault("", f"must lie between -{MAX_NUMBER} and {MAX_NUMBER}")
-    if room == 0:
-        return Fault("", f"is nested deeper than {MAX_DEPTH} levels")
-    if isinstance(value, dict):
-        return _flaw(value.items(), room)
-    return _flaw(enumerate(value), room) if isinstance(value, list) else Fault("", "is no JSON value")
+    if isinstance(value, dict | list):
+        if room == 0:
+            return Fault("", f"is nested deeper than {MAX_DEPTH} levels")
+        return flaw_in(value, room) if isinstance(value, dict) else _flaw_in_array(value, room)
+    if isinstance(value, str | bool | None):
+        return None
+    if isinstance(value, int | float) and -MAX_NUMBER <= value <= MAX_NUMBER:
+        return None
+    return Fault("", f"must lie between -{MAX_NUMBER} and {MAX_NUMBER}")
+
+
+def _flaw_in_array(values: Sequence[Any], room: int) -> Fault | None:
+    for index, value in enumerate(values):
+        if found := _flaw_of(value, room - 1):
+            return Fault(pointer("", index) + found.pointer, found.detail)
+    return None
 
 
 def has_nul(value: object) -> bool:

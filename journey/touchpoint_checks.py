@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 
 from journey.errors import Fault
-from journey.free_parts import flaw_in, has_nul, pointer
+from journey.free_parts import MAX_NUMBER, flaw_in, has_nul, pointer
 from journey.normalise import normalise
 from journey.touchpoint import EARLIEST, FUTURE_LIMIT
 
@@ -60,6 +60,27 @@ class SentTouchpoint(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, o
         """What the source may fill as it likes, by its pointer."""
         named = {"/traits": self.traits, "/properties": self.properties, "/context": self.context}
         return {name: part for name, part in named.items() if part}
+
+
+_Scalar = (
+    str
+    | bool
+    | Annotated[int, msgspec.Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
+    | Annotated[float, msgspec.Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
+    | None
+)
+_Shallow = dict[str, _Scalar | dict[str, _Scalar] | list[_Scalar | dict[str, _Scalar]]]
+
+
+class ShallowTouchpoint(SentTouchpoint, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """One whose parts are no deeper than an order's lines: what decodes as this has no number too large, for free.
+
+    Formats may decode as this first, and what does not fit, as `SentTouchpoint`.
+    """
+
+    traits: _Shallow | None = None
+    properties: _Shallow | None = None
+    context: _Shallow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,17 +178,22 @@ def _complete(sent: SentTouchpoint, index: int, source: Source, span: Span) -> l
         faults.append(Fault("/sequence", f"must be a whole number from 0 to {MAX_SEQUENCE}"))
     _date(sent, span, faults)
     _identify(sent, source.region, faults)
-    _look_into_parts(sent, faults)
+    if type(sent) is not ShallowTouchpoint:
+        _look_into_parts(sent, faults)
     return faults
 
 
 def _look_into_parts(sent: SentTouchpoint, faults: list[Fault]) -> None:
-    if sent.traits and (fault := flaw_in(sent.traits, "/traits")):
-        faults.append(fault)
-    if sent.properties and (fault := flaw_in(sent.properties, "/properties")):
-        faults.append(fault)
-    if sent.context and (fault := flaw_in(sent.context, "/context")):
-        faults.append(fault)
+    if sent.traits and (fault := flaw_in(sent.traits)):
+        faults.append(_within("/traits", fault))
+    if sent.properties and (fault := flaw_in(sent.properties)):
+        faults.append(_within("/properties", fault))
+    if sent.context and (fault := flaw_in(sent.context)):
+        faults.append(_within("/context", fault))
+
+
+def _within(place: str, fault: Fault) -> Fault:
+    return Fault(place + fault.pointer, fault.detail)
 
 
 def _part_faults(sent: SentTouchpoint) -> tuple[Fault, ...]:
@@ -249,11 +275,12 @@ def _identify(sent: SentTouchpoint, region: str | None, faults: list[Fault]) -> 
     kept: dict[str, str] = {}
     sound = True
     for kind, value in sent.identifiers.items():
-        if fault := _kind_fault(kind) or (None if value is None else _value_fault(kind, value)):
-            faults.append(fault)
+        told = _identifier(kind, value, region) if type(value) is str else _no_string(kind, value)
+        if type(told) is str:
+            kept[kind] = told
+        elif isinstance(told, Fault):
+            faults.append(told)
             sound = False
-        elif value and (normal := normalise(kind, value, region)):
-            kept[kind] = normal
     if len(kept) > MAX_IDENTIFIERS:
         faults.append(Fault("/identifiers", f"must be {MAX_IDENTIFIERS} at most"))
     elif not kept and sound:
@@ -261,16 +288,22 @@ def _identify(sent: SentTouchpoint, region: str | None, faults: list[Fault]) -> 
     sent.identifiers = kept
 
 
-@lru_cache(maxsize=4096)
+def _no_string(kind: str, value: object) -> Fault | None:
+    return Fault(pointer("/identifiers", kind), "must be a string") if value is not None else _kind_fault(kind)
+
+
+@lru_cache(maxsize=65_536)  # a customer comes back, and what they are called has been looked at then
+def _identifier(kind: str, value: str, region: str | None) -> str | Fault | None:
+    """The normalised value, None where it names nobody, or what is wrong with it."""
+    if fault := _kind_fault(kind):
+        return fault
+    if not value:
+        return None
+    if not _fits(value, MAX_IDENTIFIER_BYTES):
+        detail = f"must have {MAX_IDENTIFIER_BYTES} bytes at most and no control characters"
+        return Fault(pointer("/identifiers", kind), detail)
+    return normalise(kind, value, region)
+
+
 def _kind_fault(kind: str) -> Fault | None:
     return _name_fault(kind, pointer("/identifiers", kind))
-
-
-def _value_fault(kind: str, value: object) -> Fault | None:
-    if type(value) is not str:
-        return Fault(pointer("/identifiers", kind), "must be a string")
-    if (len(value) <= 64 and value.isprintable()) or _fits(value, MAX_IDENTIFIER_BYTES):
-        return None
-    return Fault(
-        pointer("/identifiers", kind), f"must have {MAX_IDENTIFIER_BYTES} bytes at most and no control characters"
-    )

@@ -1,0 +1,1 @@
+"""Takes touchpoints in: answers 202 only when the event log has them durably."""

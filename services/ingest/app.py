@@ -1,0 +1,178 @@
+"""Ingest, put together: the only place of this service that builds and connects its parts.
+
+uvicorn ─► Edge ─► WriteKeys ─► Format.read ─► admit ─► PatientLog.append ─► Format.answer
+"""
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from importlib.resources import files
+
+from uvloop import new_event_loop
+
+from journey.errors import JalonError
+from journey.identity import parse_identity
+from plumbing.log import open_log
+from plumbing.log.port import EventLog
+from plumbing.settings import Settings
+from plumbing.store.engine import make_engine
+from plumbing.telemetry import Action, configure, log, render_metrics
+from services.ingest.edge import Body, Edge, Handler, Receive, Route, Scope, Send
+from services.ingest.formats import Format
+from services.ingest.formats.native import NATIVE
+from services.ingest.http import Head, Response
+from services.ingest.intake import Intake
+from services.ingest.keys import WriteKeys
+from services.ingest.patient_log import PatientLog
+from services.ingest.problem import LOG_UNAVAILABLE, Refusal
+from services.ingest.server import Server, listen, make_server
+from services.ingest.workers import Workers
+
+FORMATS: Mapping[str, Format] = {
+    "/v1/touchpoints": NATIVE,
+}
+"""Every path that takes touchpoints, and what it speaks."""
+
+IN_FLIGHT_BYTES = 64 * 1024 * 1024
+"""Of bodies in hand, each at its decompressed size, before ingest answers that it has too much to do."""
+
+GC_THRESHOLD = 50_000
+"""Allocations between two looks of the garbage collector: what a request leaves behind has no cycles."""
+
+
+class Ingest:
+    """The ASGI application. `start` it before it is called, `stop` it after the last call."""
+
+    def __init__(self, settings: Settings, event_log: EventLog) -> None:
+        """Raises `Misconfigured`. Connects to nothing yet."""
+        self._engine = make_engine(settings.database_url, connections=1, application="jalon-ingest")
+        self.keys = WriteKeys(settings.bootstrap_keys.get_secret_value(), lateness_limit=settings.lateness_limit)
+        self._log = event_log
+        identity = parse_identity((files("schemas") / "identity.yaml").read_text())
+        self._intake = Intake(event_log, identity.priority)
+        self._edge = Edge(self._routes(), settings.body_limit, IN_FLIGHT_BYTES)
+        self._following: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Connect. A log or a database that is away is waited for in the background. Raises `Misconfigured`."""
+        await self._log.start()
+        self._following = asyncio.create_task(self.keys.follow(self._engine))
+
+    async def stop(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._following
+        await self._log.stop()
+        await self._engine.dispose()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._edge(scope, receive, send)
+
+    def _routes(self) -> Mapping[str, Route]:
+        watching = {"/healthz": _alive, "/readyz": self._ready, "/metrics": _metrics}
+        return {
+            **{path: Route({"POST": self._take(wire)}, browsers=True) for path, wire in FORMATS.items()},
+            **{path: Route({"GET": handler, "HEAD": handler}) for path, handler in watching.items()},
+        }
+
+    def _take(self, wire: Format) -> Handler:
+        async def take(head: Head, body: Body) -> Response:
+            source = self.keys.source_of(head)
+            return await self._intake.take(head, await body.read(), source, wire)
+
+        return take
+
+    async def _ready(self, _head: Head, _body: Body) -> Response:
+        if await self._log.healthy():
+            return Response(200, b'{"status":"ready"}')
+        raise Refusal(LOG_UNAVAILABLE, "the event log cannot be reached")
+
+
+async def _alive(_head: Head, _body: Body) -> Response:
+    return Response(200, b'{"status":"alive"}')
+
+
+async def _metrics(_head: Head, _body: Body) -> Response:
+    text, content_type = render_metrics()
+    return Response(200, text, content_type.encode())
+
+
+async def create_app(settings: Settings) -> Ingest:
+    """The application, started. Raises `Misconfigured`."""
+    settings.require("database_url", "log_url")
+    opener = partial(
+        open_log,
+        settings.log_url,
+        settings.topic,
+        partitions=settings.partitions,
+        replication=settings.replication,
+        deadline=settings.log_deadline,
+    )
+    app = Ingest(settings, PatientLog(opener))
+    await app.start()
+    return app
+
+
+async def serve(settings: Settings, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Serve on `listener` until `stop` is set; then answer what has come in already. For any event loop.
+
+    Raises `Misconfigured`.
+    """
+    app = await create_app(settings)
+    try:
+        server = make_server(app, settings.body_timeout, settings.drain_timeout)
+        stopping = asyncio.create_task(_stop_when(stop, server))
+        host, port = listener.getsockname()[:2]
+        log(Action.STARTED, service="ingest", host=host, port=port)
+        await server.serve([listener])
+        stopping.cancel()
+    finally:
+        await app.stop()
+        log(Action.STOPPED, service="ingest")
+
+
+async def _stop_when(stop: asyncio.Event, server: Server) -> None:
+    await stop.wait()
+    log(Action.STOPPING, service="ingest")
+    server.stop()
+
+
+def run(settings: Settings) -> None:
+    """`jalon ingest`: serve until SIGTERM or SIGINT. Raises `Misconfigured`, `OurFault`."""
+    listener = listen(settings.host, settings.ingest_port)
+    if settings.workers == 1:
+        _work(settings, listener)
+    else:
+        Workers(settings.workers, _work_or_exit, settings, listener).run()
+
+
+def _work(settings: Settings, listener: socket.socket) -> None:
+    configure("ingest", settings.log_level)
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_serve_until_signal(settings, listener))
+
+
+def _work_or_exit(settings: Settings, listener: socket.socket) -> None:
+    """In a process of its own there is nobody to raise to."""
+    try:
+        _work(settings, listener)
+    except JalonError as error:
+        log(Action.FAILED, logging.ERROR, exc=error, service="ingest")
+        sys.exit(1)
+
+
+async def _serve_until_signal(settings: Settings, listener: socket.socket) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(settings, listener, stop)

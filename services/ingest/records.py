@@ -1,0 +1,42 @@
+"""From completed touchpoints to records of the log: the key, and the CloudEvents attributes as Kafka headers.
+
+Binary content mode of the CloudEvents Kafka binding 1.0: `ce_` headers in UTF-8, the value is the touchpoint's JSON.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import msgspec
+
+from journey.normalise import routing_key
+from journey.touchpoint_checks import Admission
+from plumbing.log.port import Record
+
+_SPEC = ("ce_specversion", b"1.0")
+_JSON = ("content-type", b"application/json")
+_instant = msgspec.json.Encoder().encode
+
+
+def records_of(admission: Admission, source: str, kinds: Sequence[str]) -> list[Record]:
+    """One record a touchpoint. `kinds` are the kinds of identifier, strongest first: the strongest one is the key."""
+    from_source = ("ce_source", source.encode())
+    return [
+        Record(
+            routing_key(touchpoint.identifiers, kinds),
+            value,
+            (
+                _SPEC,
+                ("ce_id", touchpoint.id.encode()),
+                from_source,
+                _typed(touchpoint.type),
+                ("ce_time", _instant(touchpoint.occurred_at)[1:-1]),
+                _JSON,
+            ),
+        )
+        for touchpoint, value in zip(admission.touchpoints, admission.values, strict=True)
+    ]
+
+
+@lru_cache(maxsize=4096)
+def _typed(name: str) -> tuple[str, bytes]:
+    return "ce_type", name.encode()

@@ -4,7 +4,9 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import asyncpg
 import pytest
@@ -22,6 +24,13 @@ from plumbing.embedded.postgres import EmbeddedPostgres
 asyncio.run(EmbeddedPostgres(Path(sys.argv[1])).start())
 os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that Postgres' user may pass into (see the fixture `postgres`)."""
+    with TemporaryDirectory(prefix="jalon-test-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
 
 
 async def ask(url: str, query: str) -> object:
@@ -58,57 +67,57 @@ async def test_a_directory_has_one_owner(postgres: EmbeddedPostgres) -> None:
         await EmbeddedPostgres(postgres.directory).start()
 
 
-async def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
+async def test_a_directory_that_cannot_be_made_is_told(folder: Path) -> None:
+    (folder / "file").touch()
     with pytest.raises(Misconfigured, match="cannot use"):
-        await EmbeddedPostgres(tmp_path / "file" / "postgres").start()
+        await EmbeddedPostgres(folder / "file" / "postgres").start()
 
 
-async def test_a_path_too_long_for_a_socket_does(tmp_path: Path) -> None:
-    async with EmbeddedPostgres(tmp_path / ("deep" * 40)) as server:
+async def test_a_path_too_long_for_a_socket_does(folder: Path) -> None:
+    async with EmbeddedPostgres(folder / ("deep" * 40)) as server:
         assert await ask(server.url, "SELECT 1") == 1
 
 
-async def test_what_was_committed_is_there_after_the_server_is_killed(tmp_path: Path) -> None:
-    async with EmbeddedPostgres(tmp_path) as server:
+async def test_what_was_committed_is_there_after_the_server_is_killed(folder: Path) -> None:
+    async with EmbeddedPostgres(folder) as server:
         await ask(server.url, "CREATE TABLE kept AS SELECT 1 AS one")
         os.kill(server.pid, signal.SIGKILL)
-    async with EmbeddedPostgres(tmp_path) as server:
+    async with EmbeddedPostgres(folder) as server:
         assert await ask(server.url, "SELECT one FROM kept") == 1
 
 
-async def test_a_server_whose_owner_was_killed_is_adopted(tmp_path: Path) -> None:
-    owner = await asyncio.create_subprocess_exec(sys.executable, "-c", STARTS_AND_IS_KILLED, str(tmp_path))
+async def test_a_server_whose_owner_was_killed_is_adopted(folder: Path) -> None:
+    owner = await asyncio.create_subprocess_exec(sys.executable, "-c", STARTS_AND_IS_KILLED, str(folder))
     assert await owner.wait() == -signal.SIGKILL
-    orphan = EmbeddedPostgres(tmp_path).pid
-    async with EmbeddedPostgres(tmp_path) as server:
+    orphan = EmbeddedPostgres(folder).pid
+    async with EmbeddedPostgres(folder) as server:
         assert server.pid == orphan
         assert await ask(server.url, "SELECT 1") == 1
-    assert not (tmp_path / "cluster" / "postmaster.pid").exists()
+    assert not (folder / "cluster" / "postmaster.pid").exists()
 
 
-async def test_a_start_that_is_cancelled_leaves_nothing_running(tmp_path: Path) -> None:
-    server = EmbeddedPostgres(tmp_path)
+async def test_a_start_that_is_cancelled_leaves_nothing_running(folder: Path) -> None:
+    server = EmbeddedPostgres(folder)
     starting = asyncio.create_task(server.start())
-    await eventually((tmp_path / "owner.lock").exists)
+    await eventually((folder / "owner.lock").exists)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
-    assert not (tmp_path / "cluster" / "postmaster.pid").exists()
+    assert not (folder / "cluster" / "postmaster.pid").exists()
     async with server:
         assert await ask(server.url, "SELECT 1") == 1
 
 
-async def test_a_cluster_half_made_is_made_anew(tmp_path: Path) -> None:
-    (tmp_path / "cluster.new").mkdir()
-    (tmp_path / "cluster.new" / "PG_VERSION").write_text("18\n")
-    async with EmbeddedPostgres(tmp_path) as server:
+async def test_a_cluster_half_made_is_made_anew(folder: Path) -> None:
+    (folder / "cluster.new").mkdir()
+    (folder / "cluster.new" / "PG_VERSION").write_text("18\n")
+    async with EmbeddedPostgres(folder) as server:
         assert server.pid
 
 
-async def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
-    async with EmbeddedPostgres(tmp_path):
+async def test_a_server_that_does_not_start_says_why(folder: Path) -> None:
+    async with EmbeddedPostgres(folder):
         pass
-    (tmp_path / "cluster" / "global" / "pg_control").write_bytes(b"")
+    (folder / "cluster" / "global" / "pg_control").write_bytes(b"")
     with pytest.raises(StoreUnavailable, match="pg_control"):
-        await EmbeddedPostgres(tmp_path).start()
+        await EmbeddedPostgres(folder).start()

@@ -11,6 +11,7 @@ it running, and the next `start` on its folder says so.
 import asyncio
 import base64
 import ctypes
+import fcntl
 import os
 import re
 import signal
@@ -19,12 +20,12 @@ import sys
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from journey.errors import LogUnavailable
+from journey.errors import LogUnavailable, Misconfigured
 from plumbing.clock import monotonic, new_id
 from plumbing.embedded.kafka_jars import class_path, java
 from plumbing.telemetry import Action, log
@@ -81,6 +82,7 @@ class EmbeddedKafka:
         self._deadline = deadline
         self._cache = cache
         self._process: asyncio.subprocess.Process | None = None
+        self._owned: IO[str] | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -97,19 +99,13 @@ class EmbeddedKafka:
     async def start(self) -> None:
         """Run the broker and return when it answers. The very first time, Kafka's jars are downloaded.
 
-        Raises `Misconfigured` without the extra `kafka`, `LogUnavailable` when the broker does not come up in time.
+        Raises `Misconfigured` without the extra `kafka` or when another process owns the directory, `LogUnavailable`
+        when the broker does not come up in time.
         """
         program = [str(java()), *_HEAP, *_LOGGING, "-cp", await asyncio.to_thread(class_path, self._cache)]
-        self._directory.mkdir(parents=True, exist_ok=True)
-        self._ports = [port or _free_port() for port in self._ports]
-        self._properties.write_text(
-            _PROPERTIES.format(port=self._ports[0], controller_port=self._ports[1], data=self._data)
-        )
-        if not (self._data / "meta.properties").exists():
-            await self._format(program)
-        self._process = await self._run([*program, "kafka.Kafka", str(self._properties)])
+        self._own()
         try:
-            await self._until_it_answers(self._process)
+            await self._start(program)
         except BaseException:
             await self.kill()
             raise
@@ -129,16 +125,17 @@ class EmbeddedKafka:
         except TimeoutError:
             process.kill()
             await process.wait()
+        self._disown()
         log(Action.KAFKA_STOPPED)
 
     async def kill(self) -> None:
         """End the broker as a crash would (SIGKILL); `start` runs it again on the same data and port."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        if process is not None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        self._disown()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -160,6 +157,32 @@ class EmbeddedKafka:
     @property
     def _output(self) -> Path:
         return self._directory / "server.log"
+
+    async def _start(self, program: list[str]) -> None:
+        self._ports = [port or _free_port() for port in self._ports]
+        self._properties.write_text(
+            _PROPERTIES.format(port=self._ports[0], controller_port=self._ports[1], data=self._data)
+        )
+        if not (self._data / "meta.properties").exists():
+            await self._format(program)
+        self._process = await self._run([*program, "kafka.Kafka", str(self._properties)])
+        await self._until_it_answers(self._process)
+
+    def _own(self) -> None:
+        """Take the directory for this process; the kernel frees it when the process is gone, however it ends."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        handle = (self._directory / "owner.lock").open("w")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.close()
+            raise Misconfigured(f"{self._directory} is in use by another Jalon") from None
+        self._owned = handle
+
+    def _disown(self) -> None:
+        if self._owned is not None:
+            self._owned.close()
+            self._owned = None
 
     async def _format(self, program: list[str]) -> None:
         """Give the data folder a cluster id, as KRaft asks for before the first start."""

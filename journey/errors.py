@@ -4,10 +4,12 @@
     ├── CallerFault            what was sent is wrong: a 4xx answer or a dead letter, never a retry
     │   ├── InvalidTouchpoint
     │   ├── InvalidDefinition
+    │   ├── DoesNotFit
     │   └── NotAuthorised
     └── OurFault               what we run on is wrong: retry, or stop and say so
         ├── LogUnavailable
         ├── StoreUnavailable
+        ├── Contended
         ├── Fenced
         ├── WrongLog
         └── Misconfigured
@@ -53,6 +55,10 @@ class InvalidDefinition(CallerFault):
     """The journey definition does not hold together."""
 
 
+class DoesNotFit(CallerFault):
+    """A value is one that Postgres cannot hold."""
+
+
 class NotAuthorised(CallerFault):
     """The key is unknown, revoked or lacks the scope for this."""
 
@@ -67,6 +73,10 @@ class LogUnavailable(OurFault):
 
 class StoreUnavailable(OurFault):
     """Postgres did not answer."""
+
+
+class Contended(OurFault):
+    """Somebody else wrote the same at the same time; doing it again will do."""
 
 
 class Fenced(OurFault):

@@ -13,7 +13,7 @@ from plumbing.clock import monotonic
 from plumbing.embedded.postgres import EmbeddedPostgres
 from plumbing.settings import Settings
 from plumbing.store import migrate
-from plumbing.store.reading.connection import store_faults
+from plumbing.store.faults import store_faults
 
 KAFKA_EMBEDDED = "kafka+embedded:"
 """The log URL that asks for a broker of our own."""
@@ -48,12 +48,23 @@ async def machine(settings: Settings, folder: Folder, report: Report) -> AsyncIt
             stack.push_async_callback(child.stop, grace)
             await child.start()
         report("starting ingest, stager and API")
-        for child in children:
-            await child.ready(READY_WITHIN)
+        await _all_ready(children)
         stack.callback(folder.note_running, None)
         folder.note_running(running)
         async with _looked_after(children, report):
             yield running
+
+
+async def _all_ready(children: list[Child]) -> None:
+    """Wait until all answer. Raises `OurFault` as soon as one of them cannot."""
+    waits = [asyncio.create_task(child.ready(READY_WITHIN)) for child in children]
+    try:
+        for wait in asyncio.as_completed(waits):
+            await wait
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
 
 
 async def _ground(settings: Settings, folder: Folder, report: Report, stack: AsyncExitStack) -> tuple[str, str]:

@@ -10,11 +10,15 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from journey.errors import Misconfigured
+from plumbing.store.faults import store_faults
 
 if TYPE_CHECKING:
     Driver = Connection[Any]
 else:
     Driver = Connection
+
+Engine = AsyncEngine
+"""For those who hand it on without naming a driver."""
 
 IDLE_IN_TRANSACTION_LIMIT = timedelta(seconds=30)
 """A stopped process must not hold its locks for ever: Postgres ends such a session after this."""
@@ -54,7 +58,11 @@ async def driver_of(connection: AsyncConnection) -> Driver:
 
 @asynccontextmanager
 async def transaction(engine: AsyncEngine) -> AsyncIterator[Driver]:
-    """One transaction on a bare asyncpg connection: committed at the end, rolled back when the body raises."""
-    async with engine.begin() as connection:
-        await connection.exec_driver_sql("SELECT 1")  # SQLAlchemy begins lazily: make the driver begin now
-        yield await driver_of(connection)
+    """One transaction on a bare asyncpg connection: committed at the end, rolled back when the body raises.
+
+    Raises `StoreUnavailable` (also where it is not known whether the commit was done), `Contended` and `DoesNotFit`.
+    """
+    with store_faults():
+        async with engine.begin() as connection:
+            await connection.exec_driver_sql("SELECT 1")  # SQLAlchemy begins lazily: make the driver begin now
+            yield await driver_of(connection)

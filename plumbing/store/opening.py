@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from plumbing.store.engine import make_engine
-from plumbing.store.reading.connection import store_faults
+from plumbing.store.faults import store_faults
 
 
 @asynccontextmanager

@@ -19,7 +19,8 @@ from journey.machine import BEGINS, Journeys, Machine
 from journey.outcomes import Kind
 from journey.plan import DEAD_TIME, Edge, Plan, Timer
 from plumbing.store.definitions import active_versions, load_active
-from plumbing.store.reading.connection import Engine, store_faults
+from plumbing.store.engine import Engine
+from plumbing.store.faults import store_faults
 from plumbing.telemetry import Action, log
 from services.api.answers import AtLeast, JourneySummary, Named, Next, Proposal, Stage
 

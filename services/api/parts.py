@@ -7,8 +7,8 @@ from fastapi import Request
 
 from journey.identity import Kinds
 from plumbing.settings import Settings
+from plumbing.store.engine import Engine
 from plumbing.store.keys import Scope
-from plumbing.store.reading.connection import Engine
 from services.api.auth import Gate, Reader
 from services.api.catalogue import Catalogues
 from services.api.cursors import Cursors
@@ -30,6 +30,8 @@ class Parts:
     cursors: Cursors
     stream: Stream
     kinds: Kinds
+    kind_names: tuple[str, ...]
+    """The kinds of identifiers, strongest first."""
     following: Callable[[], bool]
     """Whether everything that must run beside the requests does."""
 

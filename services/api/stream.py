@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from journey.errors import StoreUnavailable
-from plumbing.store.reading.connection import Engine, reading
+from plumbing.store.engine import Engine
+from plumbing.store.reading.connection import reading
 from plumbing.store.reading.feed import FeedBell, Message, kept, messages_after
 from plumbing.telemetry import STREAM_SUBSCRIBERS, Action, log
 from services.api.answers import Change

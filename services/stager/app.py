@@ -9,22 +9,23 @@ health      GET /healthz /readyz /metrics  (health.py)
 import asyncio
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
-from sqlalchemy.ext.asyncio import AsyncEngine
 from uvloop import new_event_loop
 
+from journey.errors import Contended, StoreUnavailable
 from journey.identity import Kinds, parse_identity
 from plumbing.clock import monotonic
 from plumbing.log import open_log
 from plumbing.settings import Settings
 from plumbing.store import definitions, migrate
-from plumbing.store.engine import make_engine
+from plumbing.store.engine import Engine, make_engine
 from plumbing.store.sealing import Sealer
 from plumbing.telemetry import Action, configure, log
 from schemas import identity_document, journey_documents
 from services.stager.backoff import Backoff
-from services.stager.consume import STORE_AWAY, Consumer
+from services.stager.consume import Consumer
 from services.stager.health import serve_health
 from services.stager.incoming import Reader
 from services.stager.sequencer import sequence
@@ -57,14 +58,15 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         stage = Stage(engine, journeys, sealer, kinds)
         member = f"{socket.gethostname()}-{settings.stager_port}"
         consumer = Consumer(settings, member, engine, Reader(sealer, kinds), stage, staged)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_stop_all_when_done(consumer.run(stop), stop))
-            tasks.create_task(_repeat(_Clockwork(Timers(engine, journeys, kinds), consumer, staged).look, stop))
-            tasks.create_task(_sequence(engine, staged, stop))
-            tasks.create_task(serve_health(settings, consumer.progress, stop))
-            log(Action.STARTED, service="stager", member=member, journeys=len(journeys.machines))
-            await stop.wait()
-            log(Action.STOPPING, service="stager")
+        with _one_error():
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_stop_all_when_done(consumer.run(stop), stop))
+                tasks.create_task(_repeat(_Clockwork(Timers(engine, journeys, kinds), consumer, staged).look, stop))
+                tasks.create_task(_sequence(engine, staged, stop))
+                tasks.create_task(serve_health(settings, consumer.progress, stop))
+                log(Action.STARTED, service="stager", member=member, journeys=len(journeys.machines))
+                await stop.wait()
+                log(Action.STOPPING, service="stager")
         await sequence(engine)
     finally:
         await engine.dispose()
@@ -94,6 +96,15 @@ async def _make_topic(settings: Settings) -> None:
     await appender.stop()
 
 
+@contextmanager
+def _one_error() -> Iterator[None]:
+    """Raises the first error of a group of tasks: the others ended because of it."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
+
+
 async def _stop_all_when_done(consumer: Awaitable[None], stop: asyncio.Event) -> None:
     try:
         await consumer
@@ -108,7 +119,7 @@ async def _repeat(step: Callable[[], Awaitable[float]], stop: asyncio.Event) -> 
         try:
             seconds = await step()
             backoff.reset()
-        except STORE_AWAY as error:
+        except (StoreUnavailable, Contended) as error:
             log(Action.FAILED, exc=error, reason="the store is away: trying again")
             await backoff.wait(stop)
             continue
@@ -135,7 +146,7 @@ class _Clockwork:
         return 0.0 if fired else _TIMERS_EVERY
 
 
-async def _sequence(engine: AsyncEngine, staged: asyncio.Event, stop: asyncio.Event) -> None:
+async def _sequence(engine: Engine, staged: asyncio.Event, stop: asyncio.Event) -> None:
     async def step() -> float:
         await _wait_for(staged, _SEQUENCER_EVERY)
         staged.clear()

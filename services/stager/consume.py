@@ -13,17 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from asyncpg import DataError, InterfaceError, PostgresConnectionError, ProgramLimitExceededError
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from journey.errors import Fenced, LogUnavailable
+from journey.errors import Contended, DoesNotFit, Fenced, LogUnavailable, StoreUnavailable
 from plumbing import clock
 from plumbing.log import open_reader
 from plumbing.log.port import LogReader, Read
 from plumbing.settings import Settings
 from plumbing.store import horizon, positions
-from plumbing.store.engine import transaction
+from plumbing.store.engine import Engine, transaction
 from plumbing.store.positions import Claim
 from plumbing.telemetry import BATCH_SECONDS, CONSUMER_RESTARTS, RECORDS, Action, log
 from services.stager.backoff import Backoff
@@ -36,8 +32,9 @@ MAX_WAIT = timedelta(milliseconds=100)
 TICK = timedelta(milliseconds=200)
 """How often idle partitions move the horizon on: timers are late by about so much."""
 
-STORE_AWAY = (OSError, PostgresConnectionError, InterfaceError, DBAPIError)
-_DOES_NOT_FIT = (DataError, ProgramLimitExceededError, OverflowError)
+_DOES_NOT_FIT = (DoesNotFit, OverflowError)
+"""What is the record's fault. The kernel overflows on an instant near the end of the calendar."""
+
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -61,7 +58,7 @@ class Consumer:
     """Reads this member's partitions and stages them, until `stop` is set."""
 
     def __init__(
-        self, settings: Settings, member: str, engine: AsyncEngine, reader: Reader, stage: Stage, staged: asyncio.Event
+        self, settings: Settings, member: str, engine: Engine, reader: Reader, stage: Stage, staged: asyncio.Event
     ) -> None:
         self._settings = settings
         self._member = member
@@ -90,7 +87,7 @@ class Consumer:
                 await self._consume(stop, backoff)
             except Fenced as error:
                 log(Action.BATCH_FENCED, logging.WARNING, reason=str(error))
-            except (LogUnavailable, *STORE_AWAY) as error:
+            except (LogUnavailable, StoreUnavailable, Contended) as error:
                 log(Action.FAILED, logging.WARNING, exc=error, reason="trying again")
                 await backoff.wait(stop)
             finally:
@@ -125,7 +122,7 @@ class Consumer:
                 with BATCH_SECONDS.time():
                     await self._stage_or_halve(reads, began_at, at_end)
                 break
-            except STORE_AWAY as error:
+            except StoreUnavailable as error:
                 log(Action.FAILED, logging.WARNING, exc=error, reason="the store is away: the batch waits")
                 await backoff.wait(stop)
                 if stop.is_set():

@@ -1,14 +1,12 @@
 """The sequencer: numbers the messages of committed batches and wakes up those who wait for them."""
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from plumbing.store import feed
-from plumbing.store.engine import transaction
+from plumbing.store.engine import Engine, transaction
 
 AT_ONCE = 1_000
 
 
-async def sequence(engine: AsyncEngine) -> bool:
+async def sequence(engine: Engine) -> bool:
     """Move committed messages to the feed; False when there were none. Safe to run in every stager: they take turns."""
     async with transaction(engine) as driver:
         moved = await feed.number(driver, AT_ONCE)

@@ -1,7 +1,7 @@
 """One batch, one transaction: drop duplicates, tie, fold, write touchpoints, states, transitions, messages, positions.
 
-All of it or nothing. Deadlocks, serialization failures and collisions with another stager do the whole batch again,
-which is the same batch: nothing of an attempt remains but the log line.
+All of it or nothing. Where another stager gets in between, the whole batch is done again: it is the same batch, and
+nothing of an attempt remains but the log line.
 """
 
 from collections import defaultdict
@@ -9,9 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from asyncpg import DeadlockDetectedError, SerializationError, UniqueViolationError
-from sqlalchemy.ext.asyncio import AsyncEngine
-
+from journey.errors import Contended
 from journey.identity import Kinds
 from journey.machine import Journeys
 from journey.state import decode_state
@@ -19,7 +17,7 @@ from journey.touchpoint import Touchpoint
 from plumbing.store import customers, dead_letters, horizon, positions, touchpoints
 from plumbing.store.bodies import StoredTouchpoint, pack
 from plumbing.store.dead_letters import DeadLetter
-from plumbing.store.engine import Driver, transaction
+from plumbing.store.engine import Driver, Engine, transaction
 from plumbing.store.positions import Claim
 from plumbing.store.sealing import Sealer
 from plumbing.telemetry import Action, log
@@ -27,14 +25,12 @@ from services.stager.duplicates import Chosen, choose
 from services.stager.folding import Folded, fold_again, go_on
 from services.stager.incoming import Incoming
 from services.stager.telling import Change, tell
-from services.stager.ties import Collision, Tier, Ties
+from services.stager.ties import Tier, Ties
 
 ATTEMPTS_BESIDE_OTHERS = 3
 """After so many collisions a batch is done while all other stagers wait."""
 
 _TURN = 0x6A616C6F6E02  # advisory lock: shared by normal batches, exclusive for one that keeps colliding
-
-_AGAIN = (Collision, DeadlockDetectedError, SerializationError, UniqueViolationError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,7 @@ class Batch:
 class Stage:
     """Stages batches by one set of definitions."""
 
-    def __init__(self, engine: AsyncEngine, journeys: Journeys, sealer: Sealer, kinds: Kinds) -> None:
+    def __init__(self, engine: Engine, journeys: Journeys, sealer: Sealer, kinds: Kinds) -> None:
         self._engine = engine
         self._journeys = journeys
         self._kinds = kinds
@@ -63,8 +59,8 @@ class Stage:
     async def stage(self, batch: Batch) -> None:
         """Commit one batch.
 
-        Raises `Fenced` when somebody else has one of its partitions, and what asyncpg raises when Postgres is away or a
-        value does not fit it.
+        Raises `Fenced` when somebody else has one of its partitions, `StoreUnavailable`, and `DoesNotFit` for a value
+        that Postgres cannot hold.
         """
         attempt = 0
         while True:
@@ -74,8 +70,8 @@ class Stage:
                     await _take_turn(driver, alone=attempt > ATTEMPTS_BESIDE_OTHERS)
                     await self._stage(driver, batch)
                 return
-            except _AGAIN as error:
-                log(Action.BATCH_RETRIED, attempt=attempt, reason=type(error).__name__)
+            except Contended as error:
+                log(Action.BATCH_RETRIED, attempt=attempt, reason=str(error))
 
     async def _stage(self, driver: Driver, batch: Batch) -> None:
         await positions.lock(driver, batch.topic, batch.claims)

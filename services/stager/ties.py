@@ -2,13 +2,14 @@
 
 `tie` reads and locks what it needs, in an order that every stager keeps (identifiers by digest, then customers by
 number), and writes what changed of identifiers, holdings and of whose the stored touchpoints are. Where another stager
-got in between it raises `Collision`, and the batch is done again.
+got in between it raises `Contended`, and the batch is done again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from journey.errors import Contended
 from journey.identity import Class, Holding, Kinds, needs_next, owner_at, sign_in
 from journey.touchpoint import EARLIEST, Order, Touchpoint
 from plumbing.store import customers, identities, touchpoints
@@ -90,7 +91,7 @@ class Tier:
         known = await identities.find(driver, first)
         new = await self._new_identifiers(driver, batch, first, known)
         if not await identities.insert(driver, new):
-            raise Collision("another stager is introducing the same identifier")
+            raise Contended("another stager is introducing the same identifier")
         earlier = {digest: at for digest, (at, _) in first.items() if digest in known and at < known[digest].first_at}
         await identities.seen_earlier(driver, earlier)
         known |= {one.digest: Known(one.customer, one.first_at) for one in new}
@@ -216,7 +217,7 @@ class Tier:
         """With the customers locked, see that nobody merged them while we were waiting."""
         for digest, found in (await identities.find(driver, work.known)).items():
             if found.customer != work.known[digest].customer:
-                raise Collision("another stager merged or split these customers")
+                raise Contended("another stager merged or split these customers")
 
     async def _write(self, driver: Driver, work: _Work) -> None:
         if work.merged:

@@ -2,13 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from journey.identity import Kinds
 from journey.machine import Journeys
 from journey.state import decode_state
 from plumbing.store import customers, horizon
-from plumbing.store.engine import transaction
+from plumbing.store.engine import Engine, transaction
 from services.stager.folding import Folded, let_pass
 from services.stager.stage_batch import fold_again_all
 from services.stager.telling import Change, tell
@@ -20,7 +18,7 @@ AT_ONCE = 500
 class Timers:
     """Fires what is due, by one set of definitions. Several stagers may do so at once: each takes other customers."""
 
-    def __init__(self, engine: AsyncEngine, journeys: Journeys, kinds: Kinds) -> None:
+    def __init__(self, engine: Engine, journeys: Journeys, kinds: Kinds) -> None:
         self._engine = engine
         self._journeys = journeys
         self._kinds = kinds

@@ -1,49 +1,21 @@
-"""A connection to read with, and one error for all the ways in which Postgres can be away."""
+"""A connection to read with."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from journey.errors import StoreUnavailable
-
-Engine = AsyncEngine
-"""For those who hand it on without naming a driver."""
+from plumbing.store.faults import store_faults
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[Any]
 else:
     Pool = asyncpg.Pool
 
-AWAY = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.UndefinedTableError,  # nobody has migrated it yet
-    DBAPIError,
-    PoolExhausted,
-    OSError,
-    TimeoutError,
-)
-"""What drivers raise when the store does not answer: we only send queries of ours, so none of it is the caller's."""
-
 ANSWER_WITHIN = 10.0
 """Seconds that a query may take before its reader is told that the store is away."""
-
-
-@contextmanager
-def store_faults() -> Iterator[None]:
-    """Raises `StoreUnavailable` where the body meets a store that does not answer."""
-    try:
-        yield
-    except AWAY as error:
-        raise StoreUnavailable from error
 
 
 @asynccontextmanager

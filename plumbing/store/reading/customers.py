@@ -11,7 +11,8 @@ from typing import NamedTuple
 from asyncpg import Record
 
 from journey.errors import StoreUnavailable
-from plumbing.store.reading.connection import AWAY, Pool
+from plumbing.store.faults import AWAY
+from plumbing.store.reading.connection import Pool
 from plumbing.store.reading.identifiers import Known
 
 QUERIES_IN_FLIGHT = 2

@@ -9,8 +9,8 @@ import asyncpg
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from plumbing.store.faults import AWAY
 from plumbing.store.feed import CHANNEL
-from plumbing.store.reading.connection import AWAY
 from plumbing.store.tables import feed, feed_head
 
 POLLED_EVERY = timedelta(seconds=1)

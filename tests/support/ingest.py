@@ -15,7 +15,7 @@ AUTHORISED = {"authorization": f"Bearer {WEB_KEY}"}
 SETTINGS = Settings(
     database_url="postgresql://nobody@127.0.0.1:1/nothing",
     log_url="kafka://127.0.0.1:1",
-    bootstrap_keys=f"write:web:website:{WEB_KEY},write:till:store:another-secret",  # type: ignore[arg-type]
+    bootstrap_keys=f"write:web:website:{WEB_KEY},write:till:store:another-secret",
     body_limit=1_000_000,
 )
 

@@ -62,6 +62,7 @@ class Api:
             cursors=Cursors(sealer),
             stream=Stream(engine, self._bell),
             kinds=kinds,
+            kind_names=identity.priority,
             following=self._is_following,
         )
         self._following: tuple[asyncio.Task[None], ...] = ()

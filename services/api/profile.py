@@ -11,7 +11,7 @@ from journey.identity import Kinds
 from journey.state import CustomerState, JourneyState, decode_state
 from journey.timers import Pending, pending
 from plumbing.store.reading.customers import Found
-from plumbing.store.reading.identifiers import Known, in_order
+from plumbing.store.reading.identifiers import Known, in_order, shown_id
 from plumbing.store.sealing import Sealer
 from services.api.answers import Concern, DeadTime, Identifier, JourneyOfCustomer, Next, Profile, Why
 from services.api.catalogue import Catalogue, JourneyWords
@@ -46,6 +46,10 @@ class Profiles:
             revision=found.revision,
         )
         return _encode(profile)
+
+    def id_of(self, found: Found) -> str:
+        """The id under which the customer is shown."""
+        return shown_id(found.identifiers, self._kinds)
 
     def identifiers(self, known: Iterable[Known], personal: bool) -> tuple[Identifier, ...]:
         """Strong ones first, then in the order in which they came."""

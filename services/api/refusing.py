@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from journey.errors import Fault, OurFault
+from journey.errors import CallerFault, Fault, OurFault
 from plumbing.telemetry import Action, log
 from services.api.problem import INTERNAL, INVALID, METHOD_NOT_ALLOWED, NOT_FOUND, UNAVAILABLE, Refusal
 
@@ -15,6 +15,7 @@ from services.api.problem import INTERNAL, INVALID, METHOD_NOT_ALLOWED, NOT_FOUN
 def refuse_as_problems(app: FastAPI) -> None:
     """Give the application its handlers."""
     app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(CallerFault, _caller_fault)
     app.add_exception_handler(OurFault, _our_fault)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -29,6 +30,10 @@ def response_of(refusal: Refusal) -> Response:
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
     return response_of(error)
+
+
+async def _caller_fault(_request: Request, _error: Exception) -> Response:
+    return response_of(Refusal(INVALID))
 
 
 async def _our_fault(_request: Request, error: Exception) -> Response:

@@ -45,6 +45,12 @@ async def how_many(connection: AsyncConnection, journey: str) -> Mapping[str, in
     return {row[0]: row[1] for row in rows}
 
 
+async def visited(connection: AsyncConnection, customer: int) -> set[tuple[str, int, str]]:
+    """Where a customer has ever been: journey, run and stage."""
+    query = select(stays.c.journey, stays.c.run, stays.c.stage).where(stays.c.customer == customer).distinct()
+    return {(row[0], row[1], row[2]) for row in await connection.execute(query)}
+
+
 async def reached_at(connection: AsyncConnection) -> datetime:
     """The horizon: the instant that the store's answers are true of."""
     instant: datetime = (await connection.execute(select(horizon.c.reached_at))).scalar_one()

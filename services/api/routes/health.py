@@ -8,7 +8,8 @@ from plumbing.store.reading.stages import reached_at
 from plumbing.telemetry import render_metrics
 from services.api.answers import Health
 from services.api.documents import Responses, refusals, schema_of
-from services.api.problem import INTERNAL, UNAVAILABLE
+from services.api.problem import INTERNAL, UNAVAILABLE, Refusal
+from services.api.refusing import response_of
 from services.api.routes.answering import TheParts, json
 
 router = APIRouter(tags=["health"])
@@ -25,9 +26,12 @@ async def alive() -> Response:
 @router.get("/readyz", responses={**_OK, **refusals(INTERNAL, UNAVAILABLE)})
 async def ready(parts: TheParts) -> Response:
     """Whether it can answer what it is asked: the store is there, and so are definitions."""
-    assert parts.catalogues.current.journeys
-    async with reading(parts.engine) as connection:
-        await reached_at(connection)
+    try:
+        assert parts.catalogues.current.journeys
+        async with reading(parts.engine) as connection:
+            await reached_at(connection)
+    except StoreUnavailable:
+        return response_of(Refusal(UNAVAILABLE))  # asked again and again while it waits: not worth a line of the log
     if not parts.following():
         raise StoreUnavailable("a part of this process has ended")
     return json(Health(status="ready"))

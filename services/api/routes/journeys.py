@@ -14,11 +14,12 @@ from plumbing.store.reading.definitions import versions
 from plumbing.store.reading.identifiers import identifiers_of, shown_id
 from plumbing.store.reading.stages import how_many, reached_at, who_is_in
 from services.api import answers as to
+from services.api.auth import Reader
 from services.api.catalogue import JourneyWords
 from services.api.documents import answers
 from services.api.parts import Parts
 from services.api.problem import BAD_CURSOR, INVALID, JOURNEY_NOT_FOUND, STAGE_NOT_FOUND, Refusal
-from services.api.routes.answering import LIMIT, Cursor, Limit, TheParts, TheReader, json, list_of
+from services.api.routes.answering import LIMIT, Cursor, Limit, TheParts, TheReader, json
 
 router = APIRouter(tags=["journeys"])
 
@@ -121,16 +122,26 @@ async def counts_of(parts: Parts, journey: str) -> to.Counts:
 async def customers_in_stage(
     parts: TheParts,
     reader: TheReader,
-    request: Request,
     journey: Journey,
     stage: str,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> Response:
     """Who is in this stage now, those who have been there longest first."""
+    return json(await stage_page(parts, reader, (journey, stage), limit, cursor))
+
+
+async def stage_page(
+    parts: Parts, reader: Reader, where: tuple[str, str], limit: int, cursor: str | None
+) -> to.PageAsOf[to.CustomerInStage]:
+    """A page of who is in a journey's stage now.
+
+    Raises `Refusal` (journey-not-found, stage-not-found, bad-cursor), `StoreUnavailable`.
+    """
+    journey, stage = where
     if stage not in words_of(parts, journey).stages:
         raise Refusal(STAGE_NOT_FOUND)
-    name = list_of(request)
+    name = f"stage {journey} {stage}"
     after = parts.cursors.read(name, cursor, tuple[datetime, int])
     async with reading(parts.engine) as connection:
         stays = await who_is_in(connection, journey, stage, limit + 1, after)
@@ -148,4 +159,4 @@ async def customers_in_stage(
     more = len(stays) > limit
     last = stays[limit - 1] if more else None
     behind = parts.cursors.write(name, (last.entered_at, last.customer)) if last else None
-    return json(to.PageAsOf(items=shown, next=behind, as_of=as_of))
+    return to.PageAsOf(items=shown, next=behind, as_of=as_of)

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from services.api import openapi
+from tools.diagrams import diagrams
 from tools.settings_table import settings_table
 
 ROOT = Path(__file__).parent.parent
 
 GENERATED: dict[str, Callable[[], str]] = {
+    **diagrams(),
     "docs/settings.md": settings_table,
     "schemas/openapi-api.json": openapi.text,
 }

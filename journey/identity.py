@@ -21,6 +21,9 @@ from journey.documents import load_yaml
 from journey.errors import Fault, InvalidDefinition
 from journey.touchpoint import Order, Touchpoint
 
+_ORDERS_KEPT = 1_000
+"""Combinations of kinds that are remembered; whoever invents kinds must not fill the memory."""
+
 
 class Class(StrEnum):
     STRONG = "strong"
@@ -96,32 +99,41 @@ class Kinds:
             kind.kind: (rank, kind) for rank, kind in enumerate(config.kinds)
         }
         self._lowest = len(config.kinds)
+        self._orders: dict[tuple[str, ...], tuple[IdentifierKind, ...]] = {}
+        self.strong = tuple(kind.kind for kind in config.kinds if kind.class_ is Class.STRONG)
+        """The names of the strong kinds."""
 
     def identifiers(self, touchpoint: Touchpoint) -> list[Identifier]:
         """A touchpoint's identifiers, strongest first; kinds that nobody declared come last, by name, as weak."""
-        found = sorted((self._rank(kind), kind, value) for kind, value in touchpoint.identifiers.items())
-        return [self.identify(kind, value, touchpoint.source) for _, kind, value in found]
+        values, source = touchpoint.identifiers, touchpoint.source
+        return [
+            Identifier(kind.kind, values[kind.kind], source if kind.scope is Scope.SOURCE else "", kind.class_)
+            for kind in self._in_order(tuple(values))
+        ]
 
     def identify(self, kind: str, value: str, source: str) -> Identifier:
         """One identifier, as `source` sent it."""
-        known = self._kinds.get(kind)
-        if known is None:
-            return Identifier(kind, value, "", Class.WEAK)
-        declared = known[1]
+        declared = self._declared(kind)
         return Identifier(kind, value, source if declared.scope is Scope.SOURCE else "", declared.class_)
 
-    @property
-    def strong(self) -> tuple[str, ...]:
-        """The names of the strong kinds."""
-        return tuple(name for name, (_, kind) in self._kinds.items() if kind.class_ is Class.STRONG)
-
     def class_of(self, kind: str) -> Class:
-        known = self._kinds.get(kind)
-        return known[1].class_ if known else Class.WEAK
+        return self._declared(kind).class_
 
-    def _rank(self, kind: str) -> int:
+    def _declared(self, kind: str) -> IdentifierKind:
         known = self._kinds.get(kind)
-        return known[0] if known else self._lowest
+        return known[1] if known else IdentifierKind(kind, Class.WEAK)
+
+    def _in_order(self, kinds: tuple[str, ...]) -> tuple[IdentifierKind, ...]:
+        """The kinds, strongest first. Sources send the same few combinations: each is sorted once."""
+        order = self._orders.get(kinds)
+        if order is None:
+            ranked = sorted(
+                kinds, key=lambda kind: (self._kinds[kind][0] if kind in self._kinds else self._lowest, kind)
+            )
+            order = tuple(self._declared(kind) for kind in ranked)
+            if len(self._orders) < _ORDERS_KEPT:
+                self._orders[kinds] = order
+        return order
 
 
 def owner_at(class_: Class, holdings: Sequence[Holding], place: Order) -> bytes | None:
@@ -157,6 +169,22 @@ def sign_in(holdings: Sequence[Holding], place: Order, owner: bytes, resumed: Or
     elif after and after[0].owner == owner:
         after.pop(0)
     return [*before, Holding(place, owner), *after]
+
+
+def withdraw(holdings: Sequence[Holding], place: Order, resumed: Order | None = None) -> Sequence[Holding]:
+    """The holdings without the sign-in at `place`; the very same object where no holding begins there.
+
+    `resumed` is the next sign-in of the same owner that is known, if there is one before the next holding.
+    """
+    index = _index(holdings, place)
+    if index < 0 or holdings[index].since != place:
+        return holdings
+    before, after = list(holdings[:index]), list(holdings[index + 1 :])
+    if resumed is not None:
+        after.insert(0, Holding(resumed, holdings[index].owner))
+    elif before and after and before[-1].owner == after[0].owner:
+        after.pop(0)
+    return [*before, *after]
 
 
 def _index(holdings: Sequence[Holding], place: Order) -> int:

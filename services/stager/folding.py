@@ -74,7 +74,9 @@ def _waits_until(
     at = touchpoint.occurred_at
     if at <= horizon:
         return None
-    due = next_due(journeys, elapse(journeys, state, horizon).state)
+    due = next_due(journeys, state)
+    if due is not None and due <= horizon:
+        due = next_due(journeys, elapse(journeys, state, horizon).state)
     if due is not None and due <= at:
         return due
     return at if at > touchpoint.received_at else None

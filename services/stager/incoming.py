@@ -91,10 +91,9 @@ def _without_values(error: msgspec.DecodeError) -> str:
 
 def _unusable(touchpoint: Touchpoint) -> str | None:
     """Why Postgres could not store this; ingest has refused all of it, but not everything comes through ingest."""
-    words = (touchpoint.source, touchpoint.id, touchpoint.type, touchpoint.channel)
-    if any("\0" in word for word in words):
+    if "\0" in f"{touchpoint.source}{touchpoint.id}{touchpoint.type}{touchpoint.channel}":
         return "source, id, type or channel has a NUL character"
-    if len(touchpoint.source.encode("utf-8", "replace")) + len(touchpoint.id.encode("utf-8", "replace")) > LONGEST_KEY:
+    if len(f"{touchpoint.source}{touchpoint.id}".encode("utf-8", "replace")) > LONGEST_KEY:
         return f"source and id have more than {LONGEST_KEY} bytes together"
     if not touchpoint.identifiers:
         return "no identifier"

@@ -83,17 +83,17 @@ class Stage:
     async def _apply(self, driver: Driver, incoming: Sequence[Incoming]) -> None:
         keys = {(one.touchpoint.source, one.touchpoint.id) for one in incoming}
         chosen = choose(incoming, await touchpoints.copies(driver, keys))
-        counting = sorted([*chosen.new, *(one for one, _ in chosen.replace)], key=lambda one: one.order)
-        ties = await self._tier.tie(driver, counting, [customer for _, customer in chosen.replace])
+        counting = sorted([*chosen.new, *(copy.one for copy in chosen.replace)], key=lambda one: one.order)
+        ties = await self._tier.tie(driver, counting, chosen.replace)
         await self._store(driver, chosen, ties)
-        ties.refold.update(ties.owner[one.order] for one, _ in chosen.replace)
+        ties.refold.update(ties.owner[copy.one.order] for copy in chosen.replace)
         reached = await horizon.reached(driver)
         changes = await self._fold(driver, chosen.new, ties, reached)
         await tell(driver, changes, ties.rows, ties.shown_before, self._kinds.strong, reached)
 
     async def _store(self, driver: Driver, chosen: Chosen, ties: Ties) -> None:
         await touchpoints.insert(driver, [_row(one, ties) for one in chosen.new])
-        await touchpoints.replace(driver, [_row(one, ties) for one, _ in chosen.replace])
+        await touchpoints.replace(driver, [_row(copy.one, ties) for copy in chosen.replace])
         await touchpoints.note_copies(driver, chosen.noted)
 
     async def _fold(self, driver: Driver, new: Sequence[Incoming], ties: Ties, reached: datetime) -> list[Change]:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from journey.errors import Contended
-from journey.identity import Class, Holding, Kinds, needs_next, owner_at, sign_in
+from journey.identity import Class, Holding, Kinds, needs_next, owner_at, sign_in, withdraw
 from journey.touchpoint import EARLIEST, Order, Touchpoint
 from plumbing.store import customers, identities, touchpoints
 from plumbing.store.engine import Driver
 from plumbing.store.identities import Known, NewIdentifier
 from plumbing.store.sealing import Sealer
+from services.stager.duplicates import Replacement
 from services.stager.incoming import Carried, Incoming
 from services.stager.union import components
 
@@ -44,6 +45,7 @@ class _Work:
 
     known: dict[bytes, Known]
     introduced: frozenset[bytes]  # identifiers that the store did not have before
+    replaced: frozenset[touchpoints.Key] = frozenset()  # touchpoints whose stored copies count no more
     merged: dict[int, int] = field(default_factory=dict)
     classes: dict[bytes, Class] = field(default_factory=dict)
     holdings: dict[bytes, Sequence[Holding]] = field(default_factory=dict)
@@ -68,13 +70,17 @@ class Tier:
         self._sealer = sealer
         self._kinds = kinds
 
-    async def tie(self, driver: Driver, batch: Sequence[Incoming], concerned: Iterable[int]) -> Ties:
-        """Whose each touchpoint of `batch` (in order) is; `concerned` are customers to lock and fold again besides."""
+    async def tie(self, driver: Driver, batch: Sequence[Incoming], replaced: Sequence[Replacement]) -> Ties:
+        """Whose each touchpoint of `batch` (in order) is; of `replaced` a copy is stored that counts no more."""
         work = await self._introduce(driver, batch)
+        work.replaced = frozenset((copy.was.source, copy.was.id) for copy in replaced)
         self._join(batch, work)
+        await self._read_timelines(driver, batch, work)
+        for copy in replaced:
+            await self._withdraw(driver, copy, work)
         await self._follow_devices(driver, batch, work)
         owner = {one.order: self._owner(one, work) for one in batch}
-        work.refold |= {work.merged.get(customer, customer) for customer in concerned}
+        work.refold |= {work.merged.get(copy.customer, copy.customer) for copy in replaced}
         work.touched |= {*owner.values(), *work.refold, *work.merged, *work.merged.values()}
         rows = await customers.lock(driver, work.touched)
         await self._verify(driver, work)
@@ -136,12 +142,27 @@ class Tier:
             if losers:
                 work.refold.add(survivor)
 
-    async def _follow_devices(self, driver: Driver, batch: Sequence[Incoming], work: _Work) -> None:
+    async def _read_timelines(self, driver: Driver, batch: Sequence[Incoming], work: _Work) -> None:
         work.classes = {carried.digest: carried.identifier.class_ for one in batch for carried in one.others}
         devices = work.classes
         work.holdings = dict(await identities.holdings(driver, devices.keys() - work.introduced))
         owners = {holding.owner for held in work.holdings.values() for holding in held}
         work.known |= await identities.find(driver, owners - work.known.keys())
+
+    async def _withdraw(self, driver: Driver, copy: Replacement, work: _Work) -> None:
+        """Take back the sign-ins of a stored copy, where the copy that counts has moved them in the order."""
+        devices = copy.one.others if copy.one.strong and copy.one.order != copy.was else ()
+        for device in (carried.digest for carried in devices):
+            held = work.holdings.get(device, ())
+            began = next((holding for holding in held if holding.since == copy.was), None)
+            if began is None:
+                continue
+            resumed = await self._resumed(driver, device, began, copy.was, work)
+            work.holdings[device] = withdraw(held, copy.was, resumed)
+            since = EARLIEST if began is held[0] else copy.was.occurred_at
+            work.changed[device] = min(since, work.changed.get(device, since))
+
+    async def _follow_devices(self, driver: Driver, batch: Sequence[Incoming], work: _Work) -> None:
         for one in batch:
             if one.strong:
                 for carried in one.others:
@@ -169,6 +190,8 @@ class Tier:
         for touchpoint in await touchpoints.after(driver, customer, place) if customer else ():
             if following and touchpoint.order >= following[0]:
                 return None
+            if (touchpoint.source, touchpoint.id) in work.replaced:
+                continue
             if self._signs_in(touchpoint, device, interrupted.owner):
                 return touchpoint.order
         return None

@@ -13,7 +13,7 @@ from journey.errors import Fault, InvalidTouchpoint, LogUnavailable
 from plumbing.log.port import MAX_RECORD_BYTES, Record
 
 OUTSTANDING_BYTES = 64 * 1024 * 1024
-_HEADERS_FIT = 16 * 1024
+_HEADERS_FIT = 16 * 1024  # what ingest puts there is a tenth of it
 _TICK_SECONDS = 0.1
 
 
@@ -54,9 +54,8 @@ class Outstanding:
         self._queue: deque[Acknowledgement] = deque()  # one deadline for all: the first in is the first due
         self._timer: asyncio.TimerHandle | None = None
 
-    def open(self, records: Sequence[Record], parts: int) -> Acknowledgement:
-        """Count an append in. Raises `LogUnavailable` when too much waits already: better a 503 than no memory."""
-        size = sum([len(record.value) + len(record.key) for record in records])
+    def open(self, size: int, parts: int) -> Acknowledgement:
+        """Count an append of `size` bytes in. Raises `LogUnavailable` when too much waits: rather a 503 than no memory."""
         if self._bytes + size > self._limit and self._bytes:
             self._sweep()
         if self._bytes + size > self._limit and self._bytes:
@@ -87,9 +86,11 @@ class Outstanding:
         self._timer = loop.call_later(_TICK_SECONDS, self._sweep) if queue else None
 
 
-def check_sizes(records: Sequence[Record]) -> None:
-    """Raise `InvalidTouchpoint` for a record that no adapter takes, before any is sent."""
-    for index, record in enumerate(records):
-        rough = len(record.value) + len(record.key)
-        if rough > MAX_RECORD_BYTES - _HEADERS_FIT and record.size > MAX_RECORD_BYTES:
-            raise InvalidTouchpoint(faults=(Fault(f"/{index}", f"is larger than {MAX_RECORD_BYTES:,} bytes"),))
+def checked_size(records: Sequence[Record]) -> int:
+    """Bytes of all keys and values. Raises `InvalidTouchpoint` for a record that no adapter takes."""
+    total = sum([len(key) + len(value) for key, value, _ in records])
+    if total > MAX_RECORD_BYTES - _HEADERS_FIT:  # else none of them can be too large
+        for index, record in enumerate(records):
+            if record.size > MAX_RECORD_BYTES:
+                raise InvalidTouchpoint(faults=(Fault(f"/{index}", f"is larger than {MAX_RECORD_BYTES:,} bytes"),))
+    return total

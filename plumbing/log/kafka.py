@@ -20,7 +20,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from journey.errors import OurFault
-from plumbing.log.acknowledgement import Acknowledgement, Outstanding, check_sizes
+from plumbing.log.acknowledgement import Acknowledgement, Outstanding, checked_size
 from plumbing.log.kafka_cluster import Cluster, find_or_make_topic, find_topic, kafka_faults
 from plumbing.log.partitioner import partition_of
 from plumbing.log.port import Record
@@ -98,9 +98,9 @@ class KafkaLog:
     async def append(self, records: Sequence[Record]) -> None:
         if not records:
             return
-        check_sizes(records)
+        size = checked_size(records)
         chunks = self._split(records)
-        acknowledgement = self._outstanding.open(records, len(chunks))
+        acknowledgement = self._outstanding.open(size, len(chunks))
         for partition, chunk in chunks.items():
             lane = self._lanes[partition]
             lane.pending.append((acknowledgement, chunk))
@@ -120,10 +120,10 @@ class KafkaLog:
         count = len(self._lanes)
         if len(records) == 1:
             return {partition_of(records[0].key, count): records}
-        chunks: dict[int, list[Record]] = {}
+        chunks: list[list[Record]] = [[] for _ in range(count)]
         for record in records:
-            chunks.setdefault(partition_of(record.key, count), []).append(record)
-        return {**chunks}
+            chunks[partition_of(record.key, count)].append(record)
+        return {partition: chunk for partition, chunk in enumerate(chunks) if chunk}
 
     def _run(self, lane: _Lane) -> None:
         """Have what waits sent, from the next turn of the loop on."""

@@ -16,7 +16,7 @@ from datetime import timedelta
 import msgspec
 
 from journey.errors import OurFault
-from plumbing.log.acknowledgement import Acknowledgement, Outstanding, check_sizes
+from plumbing.log.acknowledgement import Acknowledgement, Outstanding, checked_size
 from plumbing.log.partitioner import partition_of
 from plumbing.log.port import Record
 from plumbing.log.postgres_session import WAKE_CHANNEL, Session, Topic, check_durable, find_or_make_topic, find_topic
@@ -87,8 +87,8 @@ class PostgresLog:
     async def append(self, records: Sequence[Record]) -> None:
         if not records:
             return
-        check_sizes(records)
-        acknowledgement = self._outstanding.open(records, 1)
+        size = checked_size(records)
+        acknowledgement = self._outstanding.open(size, 1)
         self._pending.append((acknowledgement, records))
         self._waiting.set()
         await acknowledgement.waiter

@@ -7,14 +7,12 @@ import pytest
 
 from journey.errors import LogUnavailable
 from plumbing.log.acknowledgement import Outstanding
-from plumbing.log.port import Record
 
 LONG = timedelta(minutes=1)
-RECORD = Record(b"k", b"x" * 99)
 
 
 async def test_an_append_is_settled_by_its_last_part() -> None:
-    acknowledgement = Outstanding(LONG).open([RECORD, RECORD], parts=2)
+    acknowledgement = Outstanding(LONG).open(200, parts=2)
     acknowledgement.part_done()
     assert not acknowledgement.settled
     acknowledgement.part_done()
@@ -22,7 +20,7 @@ async def test_an_append_is_settled_by_its_last_part() -> None:
 
 
 async def test_one_part_that_fails_leaves_the_whole_unknown() -> None:
-    acknowledgement = Outstanding(LONG).open([RECORD, RECORD], parts=2)
+    acknowledgement = Outstanding(LONG).open(200, parts=2)
     acknowledgement.fail("why")
     acknowledgement.part_done()
     with pytest.raises(LogUnavailable, match="why"):
@@ -30,7 +28,7 @@ async def test_one_part_that_fails_leaves_the_whole_unknown() -> None:
 
 
 async def test_without_an_answer_the_deadline_settles_it() -> None:
-    acknowledgement = Outstanding(timedelta(milliseconds=50)).open([RECORD], parts=1)
+    acknowledgement = Outstanding(timedelta(milliseconds=50)).open(100, parts=1)
     with pytest.raises(LogUnavailable):
         await acknowledgement.waiter
     acknowledgement.part_done()  # too late: it was told as unknown
@@ -38,20 +36,20 @@ async def test_without_an_answer_the_deadline_settles_it() -> None:
 
 async def test_what_waits_is_bounded_and_room_comes_back_when_it_is_settled() -> None:
     outstanding = Outstanding(LONG, limit_bytes=250)
-    first = outstanding.open([RECORD, RECORD], parts=1)
+    first = outstanding.open(200, parts=1)
     with pytest.raises(LogUnavailable, match="nothing of this was sent"):
-        outstanding.open([RECORD], parts=1)
+        outstanding.open(100, parts=1)
     first.part_done()
-    outstanding.open([RECORD, RECORD], parts=1).part_done()
+    outstanding.open(200, parts=1).part_done()
 
 
 async def test_one_append_larger_than_the_bound_still_passes_alone() -> None:
-    Outstanding(LONG, limit_bytes=10).open([RECORD], parts=1).part_done()
+    Outstanding(LONG, limit_bytes=10).open(100, parts=1).part_done()
 
 
 async def test_closing_waits_for_what_is_outstanding() -> None:
     outstanding = Outstanding(LONG)
-    acknowledgement = outstanding.open([RECORD], parts=1)
+    acknowledgement = outstanding.open(100, parts=1)
     closing = asyncio.create_task(outstanding.settled())
     await asyncio.sleep(0)
     assert not closing.done()

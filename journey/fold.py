@@ -81,8 +81,9 @@ def _refusal(
 ) -> Ignored | Late | Rejected | None:
     if horizon is not None and touchpoint.occurred_at > horizon:
         return Rejected(by=touchpoint.occurred_at - horizon)
-    if state.last is not None and touchpoint.order <= state.last:
-        if touchpoint.order == state.last:
+    last = state.last
+    if last is not None and touchpoint.occurred_at <= last.occurred_at and touchpoint.order <= last:
+        if touchpoint.order == last:
             return Ignored()
         return Late("a touchpoint that comes after it was folded already")
     if state.fired_at is not None and touchpoint.occurred_at < state.fired_at:
@@ -98,29 +99,36 @@ def _elapse(journeys: Journeys, state: CustomerState, until: datetime, found: Fi
     return state
 
 
-def _is_quiet(journeys: Journeys, state: CustomerState, until: datetime) -> bool:
-    """Whether it is plain, without looking at each timer, that none is due by `until`: the usual case, made cheap."""
-    silence = None if state.heard_at is None else until - state.heard_at
-    for name, here in state.journeys.items():
-        machine = journeys.machines.get(name)
-        if machine is None:
-            continue
-        plan = machine.plan(here)
-        if plan.silence is not None and (silence is None or silence >= plan.silence):
-            return False
-        if plan.stay is not None and until - here.entered_at >= plan.stay:
-            return False
-    return True
-
-
 def _next(journeys: Journeys, state: CustomerState) -> Due | None:
     first: Due | None = None
     for name, here in state.journeys.items():
         machine = journeys.machines.get(name)
-        for timer, since, at in pending(machine, here, state.heard_at) if machine else ():
+        if machine is None or (first and _is_at_rest(machine.plan(here), here, state.heard_at, first.at)):
+            continue
+        for timer, since, at in pending(machine, here, state.heard_at):
             if first is None or at < first.at or (at == first.at and (name, timer.rule) < (first.journey, first.rule)):
                 first = Due(at, name, timer.rule, since, timer)
     return first
+
+
+def _is_quiet(journeys: Journeys, state: CustomerState, until: datetime) -> bool:
+    """Whether it is plain that nothing is due by `until`: the usual case, made cheap."""
+    for name, here in state.journeys.items():
+        machine = journeys.machines.get(name)
+        if machine is not None and not _is_at_rest(machine.plan(here), here, state.heard_at, until):
+            return False
+    return True
+
+
+def _is_at_rest(plan: Plan, here: JourneyState, heard_at: datetime | None, until: datetime) -> bool:
+    """Whether it is plain, without looking at each timer of a stage, that none is due by `until`."""
+    entered_at = here.entered_at
+    if plan.stay is not None and until - entered_at >= plan.stay:
+        return False
+    if plan.silence is None:
+        return True
+    since = heard_at if heard_at is not None and heard_at > entered_at else entered_at
+    return until - since < plan.silence
 
 
 def _fire(journeys: Journeys, state: CustomerState, due: Due, found: Findings) -> CustomerState:
@@ -139,16 +147,21 @@ def _happen(journeys: Journeys, state: CustomerState, touchpoint: Touchpoint, fo
     traits = _learn(journeys, state, touchpoint)
     learned = traits is not state.traits
     found.at, found.cause = touchpoint.occurred_at, cause_of(touchpoint)
+    is_own = touchpoint.initiator == "customer"
     changed: dict[str, JourneyState] = {}
     for name, machine in journeys.machines.items():
         before = state.journeys.get(name)
-        after = _step(machine, before, touchpoint, traits, learned, found)
-        if after is not None and after is not before:
-            changed[name] = after
+        if before is None:
+            if machine.begins(touchpoint, traits):
+                changed[name] = _begin(machine, touchpoint, traits, found)
+        elif (
+            touchpoint.type in machine.plan(before).heeds or learned or (is_own and before.dead_since is not None)
+        ):  # otherwise it means nothing to this journey
+            changed[name] = _go_on(machine, before, touchpoint, traits, learned, found)
     return CustomerState(
         last=touchpoint.order,
         fired_at=state.fired_at,
-        heard_at=touchpoint.occurred_at if touchpoint.initiator == "customer" else state.heard_at,
+        heard_at=touchpoint.occurred_at if is_own else state.heard_at,
         facts=found.facts,
         traits=traits,
         journeys={**state.journeys, **changed} if changed else state.journeys,
@@ -165,30 +178,8 @@ def _learn(journeys: Journeys, state: CustomerState, touchpoint: Touchpoint) -> 
     return {name: value for name, value in merged.items() if value is not None}
 
 
-def _step(
-    machine: Machine,
-    before: JourneyState | None,
-    touchpoint: Touchpoint,
-    traits: Traits,
-    learned: bool,
-    found: Findings,
-) -> JourneyState | None:
-    """One journey's part in a touchpoint."""
-    if before is None:
-        if not machine.begins(touchpoint, traits):
-            return None
-        here = _begin(machine, touchpoint, traits, found)
-    else:
-        here = _wake(machine, before, touchpoint, traits, learned, found)
-        if here is before and touchpoint.type not in machine.plan(here).heeds:
-            return here
-        here = _count(machine.plan(here), here, touchpoint, traits)
-    here = _follow(machine, here, touchpoint, traits, found)
-    here = mean(machine, here, touchpoint, traits, found)
-    return here if before is not None and _calls_for_the_same(before, here) else propose(machine, here, found)
-
-
 def _begin(machine: Machine, touchpoint: Touchpoint, traits: Traits, found: Findings) -> JourneyState:
+    """A journey begins, and may make a transition at once."""
     here = JourneyState(
         stage=machine.initial,
         entered_at=touchpoint.occurred_at,
@@ -197,7 +188,20 @@ def _begin(machine: Machine, touchpoint: Touchpoint, traits: Traits, found: Find
         persona=machine.persona(touchpoint, traits),
     )
     found.transition(machine, here, None)
-    return here
+    here = _follow(machine, here, touchpoint, traits, found)
+    here = mean(machine, here, touchpoint, traits, found)
+    return propose(machine, here, found)
+
+
+def _go_on(
+    machine: Machine, before: JourneyState, touchpoint: Touchpoint, traits: Traits, learned: bool, found: Findings
+) -> JourneyState:
+    """What a touchpoint does in a journey that began before."""
+    here = _wake(machine, before, touchpoint, traits, learned, found)
+    here = _count(machine.plan(here), here, touchpoint, traits)
+    here = _follow(machine, here, touchpoint, traits, found)
+    here = mean(machine, here, touchpoint, traits, found)
+    return here if _calls_for_the_same(before, here) else propose(machine, here, found)
 
 
 def _wake(

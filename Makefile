@@ -8,7 +8,7 @@ LOCK   := $(BIN)/uv --quiet pip compile --universal --python-version 3.11 --gene
 	--no-annotate --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev lock demo check format generate hooks test test-long bench clean
+.PHONY: help install dev lock demo check format generate hooks browser test test-long bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,7 +73,13 @@ hooks: dev ## let git run `make check` before each commit
 
 # --- test -------------------------------------------------------------------------------------------------------------
 
-test: dev ## all tests, on real Kafka and Postgres (ARGS='-k words' for some)
+# The page is tested in the system's Chromium, or else in the one that Playwright can download.
+browser: dev
+	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } > /dev/null || \
+		$(BIN)/playwright install chromium || \
+		{ echo "The tests of the page need Chromium. On Debian and Ubuntu: apt-get install chromium" >&2; exit 1; }
+
+test: dev browser ## all tests, on real Kafka and Postgres (ARGS='-k words' for some)
 	@$(BIN)/pytest -m "not long and not bench" $(ARGS)
 
 test-long: dev ## the tests that take minutes: kills and soaks

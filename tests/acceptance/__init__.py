@@ -1,0 +1,1 @@
+"""Jalon as its users meet it."""

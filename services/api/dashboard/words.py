@@ -55,6 +55,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "last_heard": ("Last heard from", "Dernier signe"),
     "since": ("since", "depuis"),
     "rule": ("rule", "règle"),
+    "colon": (":", "\u00a0:"),
     "next_actions": ("What to do next", "Que faire maintenant"),
     "no_actions": ("Nothing is called for.", "Rien à faire pour l'instant."),
     "priority": ("priority", "priorité"),

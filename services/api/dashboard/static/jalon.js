@@ -3,11 +3,12 @@
 const $ = (id) => document.getElementById(id);
 const words = $("words") ? JSON.parse($("words").textContent) : null;
 const language = document.documentElement.lang;
+const region = navigator.languages.find((one) => one.startsWith(language)) ?? language;
 
 // --- instants in the reader's own time -----------------------------------------------------------------------------
 
-const day = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const day = new Intl.DateTimeFormat(region, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const clock = new Intl.DateTimeFormat(region, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 
 function tell(time) {
   const at = new Date(time.dateTime);

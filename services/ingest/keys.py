@@ -3,16 +3,13 @@
 import binascii
 from base64 import b64decode
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import Any
 from urllib.parse import parse_qs
 
 from journey.touchpoint_checks import Source
 from plumbing.store.keys import Key, KeyKind, Keyring, parse_bootstrap_keys
 from services.ingest.http import Head
 from services.ingest.problem import KEYS_UNAVAILABLE, NO_KEY, UNKNOWN_KEY, Refusal
-
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine
 
 _ASK = ((b"www-authenticate", b'Bearer realm="jalon"'),)
 """Not Basic, though that is taken as well: browsers would ask their user for a password."""
@@ -29,7 +26,7 @@ class WriteKeys(Keyring):
         self._sources: dict[bytes, Source] = {}
         self.loaded = False
 
-    async def refresh(self, engine: "AsyncEngine") -> None:
+    async def refresh(self, engine: Any) -> None:
         await super().refresh(engine)
         self.loaded = True
 

@@ -1,0 +1,1 @@
+"""Hot paths against bare ones, in the same minute (`make bench`)."""

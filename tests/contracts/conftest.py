@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -14,7 +15,7 @@ from plumbing.embedded.kafka import EmbeddedKafka
 from plumbing.embedded.postgres import EmbeddedPostgres
 from plumbing.log import open_log
 from plumbing.log.port import EventLog
-from plumbing.store import migrate
+from plumbing.store.migrate import migrate
 
 ADAPTERS = ["kafka", "postgres"]
 OpenLog = Callable[..., Awaitable[EventLog]]
@@ -63,12 +64,13 @@ class Server:
 
 
 @pytest.fixture(params=ADAPTERS, scope="module")
-async def own_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
-    folder = tmp_path_factory.mktemp(request.param)
-    server = await (_own_kafka(folder) if request.param == "kafka" else _own_postgres(folder))
-    yield server
-    server.signal(signal.SIGCONT)
-    await server.stop()
+async def own_server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
+    # not a folder of pytest's: a second run of pytest locks those for other users, and Postgres is one
+    with TemporaryDirectory(prefix="jalon-test-", ignore_cleanup_errors=True) as folder:
+        server = await (_own_kafka(Path(folder)) if request.param == "kafka" else _own_postgres(Path(folder)))
+        yield server
+        server.signal(signal.SIGCONT)
+        await server.stop()
 
 
 async def _own_kafka(folder: Path) -> Server:

@@ -34,8 +34,6 @@ class Action(StrEnum):
     POSTGRES_STOPPED = "postgres_stopped"
     KAFKA_STARTED = "kafka_started"  # the embedded broker runs: port
     KAFKA_STOPPED = "kafka_stopped"
-    # store
-    MIGRATED = "migrated"  # the database has the newest schema: revision
     # log
     TOPIC_CREATED = "topic_created"  # Jalon made the topic: topic, partitions
     LOG_UNAVAILABLE = "log_unavailable"  # an append was not acknowledged in time: seconds
@@ -75,7 +73,6 @@ class Fields(TypedDict, total=False):
     port: int
     reason: str  # a code or a sentence of ours
     records: int
-    revision: str
     seconds: float
     service: str
     topic: str
@@ -168,26 +165,20 @@ INGEST_REQUESTS = Counter(
 INGEST_SECONDS = Histogram(
     "jalon_ingest_seconds", "From a request's first byte to its answer", ["route"], buckets=_FAST, registry=REGISTRY
 )
-APPEND_SECONDS = Histogram(
-    "jalon_append_seconds", "From append to the log's acknowledgement", buckets=_FAST, registry=REGISTRY
-)
 
 # stager
 RECORDS = Counter(
     "jalon_records", "Log records that the stager committed", ["outcome"], registry=REGISTRY
-)  # outcome: advanced, ignored, duplicate, late, dead_letter
+)  # outcome: staged, dead_letter
 BATCH_SECONDS = Histogram("jalon_batch_seconds", "From read to commit of a batch", buckets=_FAST, registry=REGISTRY)
-BATCH_RETRIES = Counter("jalon_batch_retries", "Batches done again", ["reason"], registry=REGISTRY)
+BATCH_RETRIES = Counter("jalon_batch_retries", "Batches done again after a collision", registry=REGISTRY)
 LAG_RECORDS = Gauge("jalon_lag_records", "Records of the log not yet committed", ["partition"], registry=REGISTRY)
 HORIZON_AGE_SECONDS = Gauge("jalon_horizon_age_seconds", "Now minus the horizon", registry=REGISTRY)
 TRANSITIONS = Counter("jalon_transitions", "Transitions written", ["journey"], registry=REGISTRY)
 TIMERS_FIRED = Counter("jalon_timers_fired", "Delayed transitions that fired with no touchpoint", registry=REGISTRY)
 REFOLDS = Counter("jalon_refolds", "Customers folded again for a late touchpoint or a claim", registry=REGISTRY)
-CONFLICTS = Counter(
-    "jalon_conflicts", "Copies of an event with another body, refused links", ["kind"], registry=REGISTRY
-)
+CONFLICTS = Counter("jalon_conflicts", "Copies of an event that came with another body", registry=REGISTRY)
 CONSUMER_RESTARTS = Counter("jalon_consumer_restarts", "Restarts by the progress watchdog", registry=REGISTRY)
-FEED_SEQ = Gauge("jalon_feed_seq", "The last number that the sequencer gave", registry=REGISTRY)
 
 # api
 API_REQUESTS = Counter("jalon_api_requests", "Requests answered by the API", ["route", "status"], registry=REGISTRY)

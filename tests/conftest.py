@@ -11,7 +11,7 @@ import pytest
 from plumbing.clock import new_id
 from plumbing.embedded.kafka import EmbeddedKafka
 from plumbing.embedded.postgres import EmbeddedPostgres
-from plumbing.store import migrate
+from plumbing.store.migrate import migrate
 from tests.support.database import clone, drop, sibling
 
 

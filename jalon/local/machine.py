@@ -1,10 +1,9 @@
 """A whole Jalon on this machine: database, log, and the three services as child processes that are looked after."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Any
 
 from jalon.local.child import Child
 from jalon.local.folder import Folder, Running
@@ -12,8 +11,8 @@ from jalon.local.ports import require_free
 from plumbing.clock import monotonic
 from plumbing.embedded.postgres import EmbeddedPostgres
 from plumbing.settings import Settings
-from plumbing.store import migrate
 from plumbing.store.faults import store_faults
+from plumbing.store.migrate import migrate
 
 KAFKA_EMBEDDED = "kafka+embedded:"
 """The log URL that asks for a broker of our own."""
@@ -76,7 +75,7 @@ async def _ground(settings: Settings, folder: Folder, report: Report, stack: Asy
         database_url = server.url
     report("bringing the schema up to date")
     with store_faults():
-        await _undisturbed(migrate(database_url))
+        await migrate(database_url)
     if settings.log_url != KAFKA_EMBEDDED:
         return database_url, settings.log_url or database_url
     report("starting Kafka (the first time its jars are downloaded)")
@@ -84,16 +83,6 @@ async def _ground(settings: Settings, folder: Folder, report: Report, stack: Asy
 
     broker = await stack.enter_async_context(EmbeddedKafka(folder.kafka))
     return database_url, f"kafka://{broker.bootstrap}"
-
-
-async def _undisturbed(work: Coroutine[Any, Any, Any]) -> None:
-    """Wait for `work` to its end also when cancelled: what it starts must be there to be stopped."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
 
 
 def _environment(settings: Settings, running: Running) -> dict[str, str]:

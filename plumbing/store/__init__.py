@@ -1,5 +1,1 @@
 """Jalon's store in Postgres: tables, migrations, and what is read and written there, one module for each aggregate."""
-
-from plumbing.store.migrate import migrate
-
-__all__ = ["migrate"]

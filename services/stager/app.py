@@ -19,8 +19,9 @@ from journey.identity import Kinds, parse_identity
 from plumbing.clock import monotonic
 from plumbing.log import open_log
 from plumbing.settings import Settings
-from plumbing.store import definitions, migrate
+from plumbing.store import definitions
 from plumbing.store.engine import Engine, make_engine
+from plumbing.store.migrate import migrate
 from plumbing.store.sealing import Sealer
 from plumbing.telemetry import Action, configure, log
 from schemas import identity_document, journey_documents

@@ -21,7 +21,7 @@ from plumbing.settings import Settings
 from plumbing.store import horizon, positions
 from plumbing.store.engine import Engine, transaction
 from plumbing.store.positions import Claim
-from plumbing.telemetry import BATCH_SECONDS, CONSUMER_RESTARTS, RECORDS, Action, log
+from plumbing.telemetry import BATCH_SECONDS, CONSUMER_RESTARTS, HORIZON_AGE_SECONDS, LAG_RECORDS, RECORDS, Action, log
 from services.stager.backoff import Backoff
 from services.stager.incoming import Incoming, Reader, dead_letter
 from services.stager.poison import PoisonLimit
@@ -129,6 +129,8 @@ class Consumer:
                     raise
         self.progress.staged_at = clock.monotonic()
         self._staged.set()
+        for read in reads:
+            LAG_RECORDS.labels(read.partition).set(read.end_offset - read.next_offset)
         await self._log.commit({read.partition: read.next_offset for read in reads})
 
     async def _stage_or_halve(self, reads: list[Read], began_at: datetime, at_end: frozenset[int]) -> None:
@@ -183,6 +185,7 @@ class Consumer:
         async with transaction(self._engine) as driver:
             await positions.catch_up(driver, self._settings.topic, at_end, began_at)
             await horizon.move(driver, self._settings.topic, self._log.partitions)
+            HORIZON_AGE_SECONDS.set((clock.now() - await horizon.reached(driver)).total_seconds())
         self.progress.joined = True
 
     async def _assigned(self, partitions: frozenset[int]) -> Mapping[int, int]:

@@ -4,11 +4,13 @@ One bad record is somebody's bug and goes to the dead letters. Hundreds a minute
 ingest, say. Then going on would empty the log into the dead letters.
 """
 
+import logging
 from collections import deque
 from datetime import timedelta
 
 from journey.errors import OurFault
 from plumbing import clock
+from plumbing.telemetry import Action, log
 
 _WINDOW = timedelta(minutes=1)
 
@@ -30,4 +32,5 @@ class PoisonLimit:
         while self._seen and self._seen[0] < now - _WINDOW.total_seconds():
             self._seen.popleft()
         if len(self._seen) > self._limit:
+            log(Action.POISON_LIMIT, logging.ERROR, records=len(self._seen))
             raise TooMuchPoison

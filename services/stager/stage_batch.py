@@ -20,7 +20,7 @@ from plumbing.store.dead_letters import DeadLetter
 from plumbing.store.engine import Driver, Engine, transaction
 from plumbing.store.positions import Claim
 from plumbing.store.sealing import Sealer
-from plumbing.telemetry import Action, log
+from plumbing.telemetry import BATCH_RETRIES, CONFLICTS, REFOLDS, Action, log
 from services.stager.duplicates import Chosen, choose
 from services.stager.folding import Folded, fold_again, go_on
 from services.stager.incoming import Incoming
@@ -71,6 +71,7 @@ class Stage:
                     await self._stage(driver, batch)
                 return
             except Contended as error:
+                BATCH_RETRIES.inc()
                 log(Action.BATCH_RETRIED, attempt=attempt, reason=str(error))
 
     async def _stage(self, driver: Driver, batch: Batch) -> None:
@@ -95,6 +96,7 @@ class Stage:
         await touchpoints.insert(driver, [_row(one, ties) for one in chosen.new])
         await touchpoints.replace(driver, [_row(copy.one, ties) for copy in chosen.replace])
         await touchpoints.note_copies(driver, chosen.noted)
+        CONFLICTS.inc(sum(conflicts for _, conflicts in chosen.noted.values()))
 
     async def _fold(self, driver: Driver, new: Sequence[Incoming], ties: Ties, reached: datetime) -> list[Change]:
         fresh: dict[int, list[Touchpoint]] = defaultdict(list)
@@ -117,6 +119,7 @@ async def fold_again_all(
 ) -> list[Change]:
     """Fold customers (whose rows are locked) from their stored touchpoints."""
     histories = await touchpoints.histories(driver, again)
+    REFOLDS.inc(len(again))
     changes = []
     for customer in sorted(again):
         folded: Folded = fold_again(journeys, histories.get(customer, []), reached)

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from plumbing.store import customers, feed, identities, told
 from plumbing.store.engine import Driver
 from plumbing.store.feed import Message
 from plumbing.store.told import Stay, Told
+from plumbing.telemetry import TRANSITIONS
 from services.stager.folding import Folded
 
 _canonical = msgspec.json.Encoder(order="sorted").encode
@@ -50,6 +52,8 @@ async def tell(
     await told.stay(driver, [stay for change in changes for stay in _stays(change)])
     facts = {c.customer: (c.after.state.facts - len(c.after.facts), c.after.facts) for c in changes if c.after.facts}
     await told.note(driver, facts)
+    for transition in chain.from_iterable(added.values()):
+        TRANSITIONS.labels(transition.journey).inc()
     await customers.write(driver, [_row(change) for change in changes], rows, reached)
     moved = [change for change in changes if added.get(change.customer) or retracted.get(change.customer)]
     shown = {**await identities.shown_ids(driver, [one.customer for one in moved], strong_kinds), **shown_before}

@@ -5,7 +5,7 @@ number), and writes what changed of identifiers, holdings and of whose the store
 got in between it raises `Contended`, and the batch is done again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 

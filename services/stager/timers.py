@@ -7,6 +7,7 @@ from journey.machine import Journeys
 from journey.state import decode_state
 from plumbing.store import customers, horizon
 from plumbing.store.engine import Engine, transaction
+from plumbing.telemetry import TIMERS_FIRED
 from services.stager.folding import Folded, let_pass
 from services.stager.stage_batch import fold_again_all
 from services.stager.telling import Change, tell
@@ -32,6 +33,7 @@ class Timers:
             changes = [self._elapse(customer, rows[customer], reached) for customer in rows.keys() - waiting]
             changes += await fold_again_all(driver, self._journeys, waiting, rows, reached)
             await tell(driver, changes, rows, {}, self._kinds.strong, reached)
+        TIMERS_FIRED.inc(sum(len(change.after.transitions) for change in changes if not change.again))
         return bool(rows)
 
     def _elapse(self, customer: int, row: customers.Row, reached: datetime) -> Change:

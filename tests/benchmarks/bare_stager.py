@@ -8,11 +8,13 @@ transitions, no merges: a floor to measure against, not a rival.
 
 import asyncio
 import sys
+from datetime import datetime
 from hashlib import sha256
+from typing import Any
 
 import asyncpg
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from uvloop import new_event_loop
 
 from journey.touchpoint import Touchpoint
@@ -62,22 +64,16 @@ async def main(database_url: str, bootstrap: str, topic: str) -> None:
     decoder = msgspec.json.Decoder(Touchpoint)
     connection = await asyncpg.connect(database_url)
     await connection.execute(TABLES)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_min_bytes=1)
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_min_bytes=1)
     await consumer.start()
-    partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
-    if not partitions:
-        await consumer._client.add_topic(topic)
-        await consumer._client.force_metadata_update()
-        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))]
-    consumer.assign(partitions)
-    await consumer.seek_to_beginning(*partitions)
+    await consumer.seek_to_beginning()
     while True:
         fetched = await consumer.getmany(timeout_ms=100, max_records=BATCH)
         if fetched:
             await stage(connection, decoder, fetched)
 
 
-async def stage(connection, decoder, fetched) -> None:
+async def stage(connection: Any, decoder: msgspec.json.Decoder[Touchpoint], fetched: Any) -> None:
     touchpoints = [decoder.decode(record.value) for records in fetched.values() for record in records]
     digests = [
         [sha256(f"{kind}:{value}".encode()).digest()[:16] for kind, value in one.identifiers.items()]
@@ -91,7 +87,7 @@ async def stage(connection, decoder, fetched) -> None:
             for one, some in zip(touchpoints, digests, strict=True)
         ]
         stored = await connection.fetch(STORE, *(list(column) for column in zip(*rows, strict=True)))
-        states = {}
+        states: dict[int, tuple[int, datetime]] = {}
         for customer, occurred_at in stored:
             count, last_at = states.get(customer, (0, occurred_at))
             states[customer] = (count + 1, max(last_at, occurred_at))

@@ -1,9 +1,9 @@
-"""Must show: from Kafka to committed rows, against the least that a loop over asyncpg could do with the same records."""
+"""Must show: from Kafka to committed rows, against the least that a loop over asyncpg could do."""
 
 import random
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -85,7 +85,7 @@ async def _rate(database_url: str, table: str) -> float:
 
     async def done() -> int:
         try:
-            return await connection.fetchval(f"SELECT coalesce(sum(next_offset), 0)::bigint FROM {table}")  # noqa: S608
+            return int(await connection.fetchval(f"SELECT coalesce(sum(next_offset), 0)::bigint FROM {table}"))  # noqa: S608
         except asyncpg.UndefinedTableError:
             return 0
 
@@ -97,7 +97,7 @@ async def _rate(database_url: str, table: str) -> float:
     return (RECORDS - first) / took
 
 
-async def _reaches(done, number: int) -> bool:
+async def _reaches(done: Callable[[], Awaitable[int]], number: int) -> bool:
     return await done() >= number
 
 
@@ -119,7 +119,7 @@ async def _ours(parts: Parts, journeys: Path) -> float:
 async def _bare(parts: Parts) -> float:
     async with _database(parts) as database_url:
         command = [sys.executable, "-m", "tests.benchmarks.bare_stager", database_url, parts.bootstrap, parts.topic]
-        process = subprocess.Popen(command)
+        process = subprocess.Popen(command)  # noqa: ASYNC220 - it starts at once
         try:
             return await _rate(database_url, "bare_progress")
         finally:
@@ -132,7 +132,5 @@ async def test_the_stager_against_a_bare_loop(parts: Parts, names: list[str], tm
     for index, document in enumerate(journey_documents()):
         if names == ["all four"] or any(f"journey: {name}\n" in document for name in names):
             (tmp_path / f"{index}.yaml").write_text(document, encoding="utf-8")
-    ratio = await median_ratio(
-        f"stager, {names[0]}", lambda: _ours(parts, tmp_path), lambda: _bare(parts), pairs=3
-    )
+    ratio = await median_ratio(f"stager, {names[0]}", lambda: _ours(parts, tmp_path), lambda: _bare(parts), pairs=3)
     assert ratio >= 0.35

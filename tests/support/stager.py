@@ -29,7 +29,8 @@ def touchpoint(id_: str, type_: str = "product_viewed", *, hours: float = 0, **f
     """A touchpoint so many hours after `NOON`."""
     given = {"source": "shop", "channel": "website", "identifiers": {"email": "ludovic@example.com"}} | fields
     at = NOON + timedelta(hours=hours)
-    return Touchpoint(id=id_, type=type_, **{"occurred_at": at, "received_at": at + timedelta(seconds=1)} | given)
+    instants: dict[str, Any] = {"occurred_at": at, "received_at": at + timedelta(seconds=1)}
+    return Touchpoint(id=id_, type=type_, **instants | given)
 
 
 @asynccontextmanager

@@ -58,6 +58,8 @@ async def _write(settings: Settings, until: datetime | None, file: IO[bytes]) ->
     try:
         lines = exporter.stored() if until is None else exporter.as_of(until)
         await _write_lines(lines, await exporter.count(), file)
+        if until is None and (behind := await exporter.behind()):
+            note(f"the stager has something to do for {behind} customers up to the horizon: they may be behind")
     finally:
         await exporter.close()
 
@@ -83,7 +85,8 @@ async def _verify(settings: Settings) -> int:
                 if difference is not None:
                     different += 1
                     note(f"{difference.customer}: another fold gives other {', '.join(difference.parts)}")
+        behind = await exporter.behind()
     finally:
         await exporter.close()
-    note(f"{checked} customers folded again, {different} differ")
+    note(f"{checked} customers folded again, {different} differ, {behind} may be behind the horizon")
     return different

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from journey.fold import fold
+from journey.fold import advance, elapse, fold
 from journey.machine import Journeys
 from journey.outcomes import Advanced, Fact, Transition
 from journey.state import NOBODY, CustomerState, JourneyState, decode_state, encode_state
@@ -28,6 +28,8 @@ _CHUNK = 100
 
 # The state of nobody has one byte at most.
 _COUNT = "SELECT count(*) FROM customers WHERE octet_length(state) > 1 OR waiting"
+
+_BEHIND = "SELECT count(*) FROM customers, horizon WHERE due_at <= reached_at"
 
 _CUSTOMERS = """
 SELECT customer, digest FROM (
@@ -141,10 +143,12 @@ class Exporter:
             assert isinstance(number, int)
             return number
 
-    async def horizon(self) -> datetime:
-        """The instant up to which time has passed for every customer."""
+    async def behind(self) -> int:
+        """How many customers may have something due by the horizon that is not written yet."""
         async with self._snapshot() as driver:
-            return await horizon.reached(driver)
+            number = await driver.fetchval(_BEHIND)
+            assert isinstance(number, int)
+            return number
 
     async def stored(self) -> AsyncIterator[Exported]:
         """All customers as they are stored."""
@@ -170,7 +174,10 @@ class Exporter:
                         yield _line(names[customer], _folded(journeys, history, until), keys)
 
     async def differences(self) -> AsyncIterator[Difference | None]:
-        """For each customer None, or in which parts the stored rows differ from a fold up to the stored horizon."""
+        """For each customer None, or in which parts the stored rows differ from a fold up to the stored horizon.
+
+        What is due and not written yet is no difference: stored rows are first brought up to the horizon.
+        """
         journeys = await load_active(self._engine)
         async with self._snapshot() as driver:
             until = await horizon.reached(driver)
@@ -178,8 +185,10 @@ class Exporter:
                 lived = await _stored(driver, customers)
                 histories = await touchpoints.histories(driver, customers)
                 for customer, digest in customers.items():
-                    again = _folded(journeys, histories.get(customer, ()), until)
-                    pairs = zip(Lived._fields, lived[customer], again, strict=True)
+                    history = histories.get(customer, [])
+                    again = _folded(journeys, history, until)
+                    here = _continued(journeys, lived[customer], history, until)
+                    pairs = zip(Lived._fields, here, again, strict=True)
                     parts = tuple(name for name, one, other in pairs if one != other)
                     yield Difference(digest.hex(), parts) if parts else None
 
@@ -247,13 +256,33 @@ def _members(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _folded(journeys: Journeys, history: Sequence[Touchpoint], until: datetime) -> Lived:
     found = fold(journeys, history, until)
-    state = b"" if found.state == NOBODY else encode_state(found.state)
-    return Lived(state, _told(found), [_as_row(fact) for fact in found.facts])
+    return Lived(
+        _bytes(found.state), sorted(map(_as_row, found.transitions), key=_place), list(map(_as_row, found.facts))
+    )
 
 
-def _told(found: Advanced) -> list[dict[str, Any]]:
-    in_order = sorted(found.transitions, key=lambda one: (one.occurred_at, one.journey, one.place))
-    return [_as_row(transition) for transition in in_order]
+def _continued(journeys: Journeys, lived: Lived, history: Sequence[Touchpoint], until: datetime) -> Lived:
+    """Stored rows with what comes after them by `until`: touchpoints that waited, timers that are due."""
+    state = decode_state(lived.state)
+    steps: list[Advanced] = []
+    for touchpoint in history:
+        if touchpoint.occurred_at <= until and (state.last is None or touchpoint.order > state.last):
+            step = advance(journeys, state, touchpoint)
+            if isinstance(step, Advanced):
+                steps.append(step)
+                state = step.state
+    steps.append(elapse(journeys, state, until))
+    transitions = [*lived.transitions, *(_as_row(found) for step in steps for found in step.transitions)]
+    facts = [*lived.facts, *(_as_row(found) for step in steps for found in step.facts)]
+    return Lived(_bytes(steps[-1].state), sorted(transitions, key=_place), facts)
+
+
+def _bytes(state: CustomerState) -> bytes:
+    return b"" if state == NOBODY else encode_state(state)
+
+
+def _place(transition: Mapping[str, Any]) -> tuple[datetime, str, int]:
+    return transition["occurred_at"], transition["journey"], transition["place"]
 
 
 def _as_row(found: Transition | Fact) -> dict[str, Any]:

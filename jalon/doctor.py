@@ -15,7 +15,7 @@ import typer
 from jalon.local.folder import Folder, Running
 from jalon.local.settings import USUAL_DATA, Data, using_settings
 from jalon.terminal import say
-from journey.errors import JalonError
+from journey.errors import JalonError, LogUnavailable
 from plumbing.clock import now
 from plumbing.log import open_log
 from plumbing.settings import Settings
@@ -113,7 +113,8 @@ async def _of_log(settings: Settings) -> Finding:
         healthy = await log.healthy()
         await log.stop()
     except JalonError as error:
-        return Finding(Verdict.BAD, "log", str(error), "is it running? ingest and stager make the topic")
+        advice = "is it running, and is JALON_LOG_URL right?" if isinstance(error, LogUnavailable) else ""
+        return Finding(Verdict.BAD, "log", str(error), advice)
     if not healthy:
         return Finding(Verdict.BAD, "log", "it answers, but takes nothing")
     return Finding(Verdict.GOOD, "log", f"{settings.log_url.partition(':')[0]} with topic {settings.topic}")

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from journey.errors import CallerFault, InvalidDefinition
 from journey.grammar import Definition
 from journey.machine import compile_journeys
 from plumbing.settings import load
+from schemas import journey_documents
 
 cli = typer.Typer()
 journeys = typer.Typer(help="Check journey definitions, draw them.", no_args_is_help=True)
@@ -97,14 +97,7 @@ def _find(name: str) -> Definition:
     path = Path(name)
     if path.is_file():
         return parse(_read(path))
-    known = {definition.journey: definition for definition in map(parse, _shipped())}
+    known = {definition.journey: definition for definition in map(parse, journey_documents(load().journeys))}
     if name not in known:
         raise CallerFault(f"{name} is neither a file nor one of {', '.join(sorted(known))}")
     return known[name]
-
-
-def _shipped() -> list[str]:
-    """The company's definitions where it has its own, else those that come with Jalon."""
-    folder = load().journeys
-    documents = folder.iterdir() if folder else (files("schemas") / "journeys").iterdir()
-    return [document.read_text(encoding="utf-8") for document in documents if document.name.endswith(".yaml")]

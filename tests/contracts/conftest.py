@@ -63,7 +63,7 @@ class Server:
             os.kill(pid, number)
 
 
-@pytest.fixture(params=ADAPTERS, scope="module")
+@pytest.fixture(params=ADAPTERS, scope="session")
 async def own_server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
     # not a folder of pytest's: a second run of pytest locks those for other users, and Postgres is one
     with TemporaryDirectory(prefix="jalon-test-", ignore_cleanup_errors=True) as folder:

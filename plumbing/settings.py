@@ -61,7 +61,9 @@ class Settings(BaseSettings):
     )
     topic: str = Field("jalon.touchpoints", description="Name of the topic that holds the touchpoints.")
     partitions: Count = Field(6, description="Partitions of the topic, when Jalon has to make it.")
-    replication: Count = Field(1, description="Replicas of the topic on Kafka, when Jalon has to make it.")
+    replication: Count | None = Field(
+        None, description="Replicas of the topic on Kafka, when Jalon has to make it. [one a broker, three at most]"
+    )
     log_deadline: Duration = Field(
         timedelta(seconds=10), description="How long an append to the log may take before ingest answers 503."
     )

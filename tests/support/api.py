@@ -25,8 +25,8 @@ def bearing(token: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def serving_api(database_url: str) -> AsyncIterator[str]:
-    """The API's address; it is ready, and it stops in order when this is left."""
+async def serving_api(database_url: str, *, wait: bool = True) -> AsyncIterator[str]:
+    """The API's address; it is ready (unless not to `wait` for that), and it stops in order when this is left."""
     listener, stop = listen("127.0.0.1", 0), asyncio.Event()
     port = listener.getsockname()[1]
     served = asyncio.create_task(serve(api_settings(database_url), listener, stop))
@@ -39,7 +39,8 @@ async def serving_api(database_url: str) -> AsyncIterator[str]:
 
     try:
         async with httpx.AsyncClient(base_url=url) as client:
-            await eventually(ready)
+            if wait:
+                await eventually(ready)
         yield url
     finally:
         stop.set()

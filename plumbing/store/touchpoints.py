@@ -12,6 +12,7 @@ from plumbing.store.engine import Driver
 _COPIES = """
 SELECT t.* FROM unnest($1::text[], $2::text[]) AS sent (source, id)
 JOIN touchpoints AS t ON t.source = sent.source AND t.id = sent.id
+FOR UPDATE OF t
 """
 
 _REPLACE = """
@@ -52,7 +53,7 @@ Key = tuple[str, str]
 
 
 async def copies(driver: Driver, keys: Collection[Key]) -> Mapping[Key, Mapping[str, Any]]:
-    """The stored rows of those (source, id) that are stored."""
+    """The stored rows of those (source, id) that are stored, held: another stager may have a further copy."""
     rows = await driver.fetch(_COPIES, [source for source, _ in keys], [id_ for _, id_ in keys])
     return {(row["source"], row["id"]): row for row in rows}
 

@@ -48,13 +48,13 @@ def up(
 
 
 async def _serve(settings: Settings, folder: Folder, secrets: Secrets) -> int:
-    try:
-        async with machine(settings, folder, note) as running:
-            welcome(running, secrets)
-            note("ready; Ctrl-C stops it")
+    async with machine(settings, folder, note) as running:
+        welcome(running, secrets)
+        note("ready; Ctrl-C stops it")
+        try:
             await asyncio.Event().wait()
-    finally:
-        note("stopped")
+        finally:
+            note("stopping")
     return 0
 
 

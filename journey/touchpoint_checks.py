@@ -5,7 +5,7 @@ completes the touchpoint or refuses it with every fault found. `schemas/touchpoi
 those who send. A refusal never quotes what was sent, but for an `id` and for the names in its JSON pointers.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -15,17 +15,16 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 
 from journey.errors import Fault
-from journey.free_parts import MAX_NUMBER, flaw_in, has_nul, pointer
-from journey.normalise import normalise
+from journey.free_parts import MAX_NUMBER, flaw_in, has_nul
+from journey.identifiers import IdentifierReader
+from journey.text import fits
 from journey.touchpoint import EARLIEST, FUTURE_LIMIT
 
 MAX_ID_BYTES = 256
 MAX_TYPE_BYTES = 128
 MAX_NAME_BYTES = 64
-"""Of a channel and of a kind of identifier."""
+"""Of a channel."""
 
-MAX_IDENTIFIERS = 16
-MAX_IDENTIFIER_BYTES = 256
 MAX_PART_BYTES = 32_768
 """Of traits, of properties and of context, each as compact JSON."""
 
@@ -51,7 +50,7 @@ class SentTouchpoint(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, o
     channel: str | None = None
     initiator: Literal["customer", "company"] | None = None
     service_mode: Literal["human", "self_service", "automated", "community"] | None = None
-    identifiers: dict[str, Any]
+    identifiers: Mapping[str, Any]
     traits: dict[str, Any] | None = None
     properties: dict[str, Any] | None = None
     context: dict[str, Any] | None = None
@@ -87,13 +86,11 @@ class ShallowTouchpoint(SentTouchpoint, kw_only=True, forbid_unknown_fields=True
 class Source:
     """Who sends, and what holds for a touchpoint that does not say otherwise.
 
-    `region` (ISO 3166) is where phone numbers without a country belong; `lateness_limit` is how long before
-    `received_at` a touchpoint may have happened (None: however long).
+    `lateness_limit` is how long before `received_at` a touchpoint may have happened (None: however long).
     """
 
     name: str
     channel: str
-    region: str | None = None
     lateness_limit: timedelta | None = None
 
     def span(self, received_at: datetime) -> "Span":
@@ -120,9 +117,13 @@ class Refused:
 
 
 class Admission(NamedTuple):
-    """What became of the touchpoints of one request: `values[i]` is the JSON of the completed `touchpoints[i]`."""
+    """What became of the touchpoints of one request.
+
+    `values[i]` is the JSON and `keys[i]` the routing key of the completed `touchpoints[i]`.
+    """
 
     touchpoints: list[SentTouchpoint]
+    keys: list[bytes]
     values: list[bytes]
     refused: list[Refused]
 
@@ -130,38 +131,46 @@ class Admission(NamedTuple):
 _encoder = msgspec.json.Encoder()
 
 
-def admit(sent: Iterable[tuple[int, SentTouchpoint]], source: Source, received_at: datetime) -> Admission:
+_Whole = list[tuple[int, SentTouchpoint, bytes]]
+
+
+def admit(
+    sent: Iterable[tuple[int, SentTouchpoint]], source: Source, identifiers: IdentifierReader, received_at: datetime
+) -> Admission:
     """Complete the touchpoints of a request, each given with its place there, or refuse them with all their faults."""
     span = source.span(received_at)
-    whole: list[tuple[int, SentTouchpoint]] = []
+    whole: _Whole = []
     refused: list[Refused] = []
     for index, touchpoint in sent:
-        if faults := _complete(touchpoint, index, source, span):
+        read = identifiers.read(touchpoint.identifiers)
+        touchpoint.identifiers = read.identifiers
+        faults = [*read.faults] if read.faults else []
+        _complete(touchpoint, index, source, span, faults)
+        if faults:
             refused.append(Refused(index, _quotable(touchpoint.id), tuple(faults)))
         else:
-            whole.append((index, touchpoint))
+            whole.append((index, touchpoint, read.key))
     return _encoded(whole, refused)
 
 
-def _encoded(whole: list[tuple[int, SentTouchpoint]], refused: list[Refused]) -> Admission:
+def _encoded(whole: _Whole, refused: list[Refused]) -> Admission:
     """Encode them together, which is faster than one by one: JSON has no line feed but between the lines."""
-    touchpoints = [touchpoint for _, touchpoint in whole]
+    touchpoints = [touchpoint for _, touchpoint, _ in whole]
     lines = _encoder.encode_lines(touchpoints)
     values = lines.split(b"\n")
     values.pop()
     if (b"\\" in lines and b"\\u0000" in lines) or (values and len(max(values, key=len)) > MAX_PART_BYTES):
-        faults_of = {index: _part_faults(touchpoint) for index, touchpoint in whole}
+        faults_of = {index: _part_faults(touchpoint) for index, touchpoint, _ in whole}
         if any(faults_of.values()):
-            refused += [Refused(i, touchpoint.id, faults_of[i]) for i, touchpoint in whole if faults_of[i]]
+            refused += [Refused(i, touchpoint.id, faults_of[i]) for i, touchpoint, _ in whole if faults_of[i]]
             return _encoded([one for one in whole if not faults_of[one[0]]], refused)
-    return Admission(touchpoints, values, refused)
+    return Admission(touchpoints, [key for _, _, key in whole], values, refused)
 
 
-def _complete(sent: SentTouchpoint, index: int, source: Source, span: Span) -> list[Fault]:
-    """Fill in and normalise `sent`; what is wrong with it. Every line here is paid for each touchpoint received."""
-    faults: list[Fault] = []
+def _complete(sent: SentTouchpoint, index: int, source: Source, span: Span, faults: list[Fault]) -> None:
+    """Fill in what `sent` leaves out, and find its faults. Every line here is paid for each touchpoint received."""
     id_ = sent.id
-    if not (0 < len(id_) <= 64 and id_.isprintable()) and not _fits(id_, MAX_ID_BYTES):
+    if not (0 < len(id_) <= 64 and id_.isprintable()) and not fits(id_, MAX_ID_BYTES):
         faults.append(Fault("/id", f"must have 1 to {MAX_ID_BYTES} bytes and no control characters"))
     if fault := _type_fault(sent.type):
         faults.append(fault)
@@ -177,10 +186,8 @@ def _complete(sent: SentTouchpoint, index: int, source: Source, span: Span) -> l
     elif not 0 <= sent.sequence <= MAX_SEQUENCE:
         faults.append(Fault("/sequence", f"must be a whole number from 0 to {MAX_SEQUENCE}"))
     _date(sent, span, faults)
-    _identify(sent, source.region, faults)
     if type(sent) is not ShallowTouchpoint:
         _look_into_parts(sent, faults)
-    return faults
 
 
 def _look_into_parts(sent: SentTouchpoint, faults: list[Fault]) -> None:
@@ -209,23 +216,17 @@ def _part_faults(sent: SentTouchpoint) -> tuple[Fault, ...]:
 
 # --- id, type, channel ------------------------------------------------------------------------------------------------
 
-_control = pattern(r"[\x00-\x1f\x7f-\x9f]").search
 _name = pattern(r"[a-z][a-z0-9_]*").fullmatch
 _type = pattern(r"[^\W_][\w.:/-]*").fullmatch
 
 
-def _fits(text: str, limit: int) -> bool:
-    """Whether text has 1 to `limit` bytes of UTF-8 and no control character."""
-    return 0 < len(text) <= limit and len(text.encode()) <= limit and not _control(text)
-
-
 def _quotable(id_: str) -> str | None:
-    return id_ if _fits(id_, MAX_ID_BYTES) else None
+    return id_ if fits(id_, MAX_ID_BYTES) else None
 
 
 @lru_cache(maxsize=4096)
 def _type_fault(type_: str) -> Fault | None:
-    if _type(type_) and _fits(type_, MAX_TYPE_BYTES):
+    if _type(type_) and fits(type_, MAX_TYPE_BYTES):
         return None
     return Fault("/type", f"must be a letter or digit, then letters, digits and _.:/-; {MAX_TYPE_BYTES} bytes at most")
 
@@ -265,45 +266,3 @@ def _corrected(occurred_at: datetime, sent_at: datetime | None, received_at: dat
         return occurred_at.astimezone(UTC) if sent_at is None else received_at - (sent_at - occurred_at)
     except OverflowError:
         return None
-
-
-# --- who --------------------------------------------------------------------------------------------------------------
-
-
-def _identify(sent: SentTouchpoint, region: str | None, faults: list[Fault]) -> None:
-    """Keep the identifiers that name somebody, normalised; one at least must remain."""
-    kept: dict[str, str] = {}
-    sound = True
-    for kind, value in sent.identifiers.items():
-        told = _identifier(kind, value, region) if type(value) is str else _no_string(kind, value)
-        if type(told) is str:
-            kept[kind] = told
-        elif isinstance(told, Fault):
-            faults.append(told)
-            sound = False
-    if len(kept) > MAX_IDENTIFIERS:
-        faults.append(Fault("/identifiers", f"must be {MAX_IDENTIFIERS} at most"))
-    elif not kept and sound:
-        faults.append(Fault("/identifiers", "must hold at least one that is not empty and names somebody"))
-    sent.identifiers = kept
-
-
-def _no_string(kind: str, value: object) -> Fault | None:
-    return Fault(pointer("/identifiers", kind), "must be a string") if value is not None else _kind_fault(kind)
-
-
-@lru_cache(maxsize=65_536)  # a customer comes back, and what they are called has been looked at then
-def _identifier(kind: str, value: str, region: str | None) -> str | Fault | None:
-    """The normalised value, None where it names nobody, or what is wrong with it."""
-    if fault := _kind_fault(kind):
-        return fault
-    if not value:
-        return None
-    if not _fits(value, MAX_IDENTIFIER_BYTES):
-        detail = f"must have {MAX_IDENTIFIER_BYTES} bytes at most and no control characters"
-        return Fault(pointer("/identifiers", kind), detail)
-    return normalise(kind, value, region)
-
-
-def _kind_fault(kind: str) -> Fault | None:
-    return _name_fault(kind, pointer("/identifiers", kind))

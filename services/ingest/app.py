@@ -17,6 +17,7 @@ from importlib.resources import files
 from uvloop import new_event_loop
 
 from journey.errors import JalonError
+from journey.identifiers import IdentifierReader
 from journey.identity import parse_identity
 from plumbing.log import open_log
 from plumbing.log.port import EventLog
@@ -55,7 +56,7 @@ class Ingest:
         self.keys = WriteKeys(settings.bootstrap_keys.get_secret_value(), lateness_limit=settings.lateness_limit)
         self._log = event_log
         identity = parse_identity((files("schemas") / "identity.yaml").read_text())
-        self._intake = Intake(event_log, identity.priority)
+        self._intake = Intake(event_log, IdentifierReader(identity.priority))
         self._edge = Edge(self._routes(), settings.body_limit, IN_FLIGHT_BYTES)
         self._following: asyncio.Task[None] | None = None
 

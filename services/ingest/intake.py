@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from journey.errors import LogUnavailable
+from journey.identifiers import IdentifierReader
 from journey.touchpoint_checks import Refused, SentTouchpoint, Source, admit
 from plumbing.clock import now
 from plumbing.log.port import Record
@@ -24,10 +25,9 @@ class Appender(Protocol):
 class Intake:
     """Takes bodies in for any format."""
 
-    def __init__(self, log: Appender, kinds: Sequence[str]) -> None:
-        """`kinds` are the kinds of identifier, strongest first."""
+    def __init__(self, log: Appender, identifiers: IdentifierReader) -> None:
         self._log = log
-        self._kinds = kinds
+        self._identifiers = identifiers
 
     async def take(self, head: Head, body: bytes, source: Source, wire: Format) -> Response:
         """The answer, once everything that it calls accepted is durable.
@@ -35,10 +35,10 @@ class Intake:
         Raises `Refusal`: whatever the format refuses; log-unavailable when it is not known whether the log has them.
         """
         reading = wire.read(head, body)
-        admission = admit(reading.sent, source, now())
+        admission = admit(reading.sent, source, self._identifiers, now())
         if admission.touchpoints:
             try:
-                await self._log.append(records_of(admission, source.name, self._kinds))
+                await self._log.append(records_of(admission, source.name))
             except LogUnavailable:
                 raise Refusal(LOG_UNAVAILABLE) from None
             _accepted(source.name).inc(len(admission.touchpoints))

@@ -18,10 +18,9 @@ _ASK = ((b"www-authenticate", b'Bearer realm="jalon"'),)
 class WriteKeys(Keyring):
     """The write keys in force, and what each says about the touchpoints that come with it."""
 
-    def __init__(self, bootstrap: str, region: str | None = None, lateness_limit: timedelta | None = None) -> None:
-        """`bootstrap` is the text of JALON_BOOTSTRAP_KEYS; see `Source` for the others. Raises `Misconfigured`."""
+    def __init__(self, bootstrap: str, lateness_limit: timedelta | None = None) -> None:
+        """`bootstrap` is the text of JALON_BOOTSTRAP_KEYS; see `Source` for the other. Raises `Misconfigured`."""
         super().__init__(KeyKind.WRITE, parse_bootstrap_keys(bootstrap))
-        self._region = region
         self._lateness_limit = lateness_limit
         self._sources: dict[bytes, Source] = {}
         self.loaded = False
@@ -45,7 +44,7 @@ class WriteKeys(Keyring):
         return self._sources.get(key.digest) or self._remember(key)
 
     def _remember(self, key: Key) -> Source:
-        source = Source(key.source or "", key.channel or "", self._region, self._lateness_limit)
+        source = Source(key.source or "", key.channel or "", self._lateness_limit)
         self._sources[key.digest] = source
         return source
 

@@ -3,12 +3,10 @@
 Binary content mode of the CloudEvents Kafka binding 1.0: `ce_` headers in UTF-8, the value is the touchpoint's JSON.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
 
-from journey.normalise import routing_key
 from journey.touchpoint_checks import Admission
 from plumbing.log.port import Record
 
@@ -17,12 +15,12 @@ _JSON = ("content-type", b"application/json")
 _instant = msgspec.json.Encoder().encode
 
 
-def records_of(admission: Admission, source: str, kinds: Sequence[str]) -> list[Record]:
-    """One record a touchpoint. `kinds` are the kinds of identifier, strongest first: the strongest one is the key."""
+def records_of(admission: Admission, source: str) -> list[Record]:
+    """One record a touchpoint, under its routing key."""
     from_source = ("ce_source", source.encode())
     return [
         Record(
-            routing_key(touchpoint.identifiers, kinds),
+            key,
             value,
             (
                 _SPEC,
@@ -33,7 +31,7 @@ def records_of(admission: Admission, source: str, kinds: Sequence[str]) -> list[
                 _JSON,
             ),
         )
-        for touchpoint, value in zip(admission.touchpoints, admission.values, strict=True)
+        for touchpoint, key, value in zip(admission.touchpoints, admission.keys, admission.values, strict=True)
     ]
 
 

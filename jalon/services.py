@@ -33,6 +33,5 @@ def api(host: Host = None, port: Port = None, workers: Workers = None) -> None:
 
 
 def _run(service: str, settings: Settings) -> None:
-    """Run until told to stop. Raises `Misconfigured` for what is missing before anything starts."""
-    settings.require("database_url", "log_url", "secret_key")
+    """Run until told to stop. Raises `Misconfigured` for what the service needs and has not."""
     import_module(f"services.{service}.app").run(settings)

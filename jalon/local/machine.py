@@ -17,7 +17,7 @@ from plumbing.store.migrate import migrate
 KAFKA_EMBEDDED = "kafka+embedded:"
 """The log URL that asks for a broker of our own."""
 
-READY_WITHIN = timedelta(seconds=60)
+READY_WITHIN = timedelta(minutes=2)
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0
 _STEADY = 60.0
 """Seconds after which a child counts as running well again."""

@@ -24,7 +24,7 @@ from plumbing.log.port import EventLog
 from plumbing.settings import Settings
 from plumbing.store.engine import make_engine
 from plumbing.telemetry import Action, configure, log, render_metrics
-from services.ingest.edge import Body, Edge, Handler, Receive, Route, Scope, Send
+from services.ingest.edge import Body, Edge, Handler, Receive, Room, Route, Scope, Send
 from services.ingest.formats import Format
 from services.ingest.formats.native import NATIVE
 from services.ingest.http import Head, Response
@@ -57,7 +57,7 @@ class Ingest:
         self._log = event_log
         identity = parse_identity((files("schemas") / "identity.yaml").read_text())
         self._intake = Intake(event_log, IdentifierReader(identity.priority))
-        self._edge = Edge(self._routes(), settings.body_limit, IN_FLIGHT_BYTES)
+        self._edge = Edge(self._routes(), settings.body_limit, Room(IN_FLIGHT_BYTES))
         self._following: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

@@ -39,11 +39,11 @@ class ClientGoneError(Exception):
 class Edge:
     """The ASGI application of the HTTP side: `routes` by path, exact."""
 
-    def __init__(self, routes: Mapping[str, Route], body_limit: int, in_flight_limit: int) -> None:
-        """`body_limit`: bytes of one body, decompressed; `in_flight_limit`: bytes of all those in hand at once."""
+    def __init__(self, routes: Mapping[str, Route], body_limit: int, room: "Room") -> None:
+        """`body_limit`: bytes of one body, decompressed; `room`: for all those in hand at once."""
         self._routes = routes
         self._body_limit = body_limit
-        self._room = Room(in_flight_limit)
+        self._room = room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = monotonic()

@@ -1,8 +1,10 @@
 """What ingest makes of good requests: which touchpoints reach the log, as which records, and the answers."""
 
+import asyncio
 import gzip
 import json
 import zlib
+from collections.abc import MutableMapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +13,8 @@ import zstandard
 
 from journey.touchpoint import Touchpoint, decode
 from plumbing.clock import now
+from services.ingest.edge import Body, Edge, Room, Route
+from services.ingest.http import Head, Response
 from tests.support.ingest import SETTINGS, WEB_KEY, IngestInProcess
 from tests.unit.test_ingest_refusals import GOOD
 
@@ -331,3 +335,37 @@ async def test_a_browser_may_call_from_any_page_and_see_when_to_come_again(inges
 
 async def test_an_answer_to_no_browser_says_nothing_of_origins(ingest: IngestInProcess) -> None:
     assert not any(name.startswith("access-control") for name in (await ingest.post(GOOD)).headers)
+
+
+async def test_too_much_at_once_is_answered_and_forgotten() -> None:
+    room = Room(1_000)
+    gate, entered = asyncio.Event(), asyncio.Event()
+
+    async def hold(_head: Head, body: Body) -> Response:
+        await body.read()
+        entered.set()
+        await gate.wait()
+        return Response(202)
+
+    edge = Edge({"/hold": Route({"POST": hold})}, body_limit=5_000, room=room)
+    first = asyncio.create_task(called(edge, b" " * 900))
+    await entered.wait()
+    assert await called(edge, b" " * 900) == 503
+    gate.set()
+    assert await first == 202
+    assert await called(edge, b" " * 900) == 202
+
+
+async def called(edge: Edge, body: bytes) -> int:
+    """The status that `edge` answers a POST to /hold with."""
+    statuses: list[int] = []
+    scope = {"type": "http", "method": "POST", "path": "/hold", "query_string": b"", "headers": []}
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        statuses.append(message.get("status", 0))
+
+    await edge(scope, receive, send)
+    return statuses[0]

@@ -9,6 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from plumbing.store.engine import make_engine
+from plumbing.store.faults import store_faults
 
 _MIGRATION_LOCK = 0x6A616C6F6E  # "jalon"
 
@@ -20,12 +21,16 @@ def _config() -> Config:
 
 
 async def migrate(database_url: str) -> None:
-    """Apply the migrations that the database lacks, under an advisory lock, in one transaction."""
+    """Apply the migrations that the database lacks, under an advisory lock, in one transaction.
+
+    Raises `StoreUnavailable`.
+    """
     engine = make_engine(database_url, connections=1)
     try:
-        async with engine.begin() as connection:
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-            await connection.run_sync(_upgrade)
+        with store_faults():
+            async with engine.begin() as connection:
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+                await connection.run_sync(_upgrade)
     finally:
         await engine.dispose()
 

@@ -7,6 +7,7 @@ health      GET /healthz /readyz /metrics  (health.py)
 """
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -14,13 +15,15 @@ from contextlib import contextmanager
 
 from uvloop import new_event_loop
 
-from journey.errors import Contended, StoreUnavailable
+from journey.errors import Contended, LogUnavailable, Misconfigured, StoreUnavailable
 from journey.identity import Kinds, parse_identity
+from journey.machine import Journeys
 from plumbing.clock import monotonic
 from plumbing.log import open_log
 from plumbing.settings import Settings
 from plumbing.store import definitions
 from plumbing.store.engine import Engine, make_engine
+from plumbing.store.faults import store_faults
 from plumbing.store.migrate import migrate
 from plumbing.store.sealing import Sealer
 from plumbing.telemetry import Action, configure, log
@@ -49,12 +52,12 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     settings = settings.require("database_url", "log_url")
     sealer = Sealer(settings.key)
     kinds = Kinds(parse_identity(identity_document()))
-    await migrate(settings.database_url)
-    await _make_topic(settings)
+    documents = _documents(settings)
     engine = make_engine(settings.database_url, connections=settings.database_connections, application="jalon-stager")
     try:
-        await definitions.seed(engine, journey_documents(settings.journeys))
-        journeys = await definitions.load_active(engine)
+        journeys = await _prepare(settings, engine, documents, stop)
+        if journeys is None:
+            return
         staged = asyncio.Event()
         stage = Stage(engine, journeys, sealer, kinds)
         member = f"{socket.gethostname()}-{settings.stager_port}"
@@ -87,6 +90,29 @@ async def _serve_until_signal(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await serve(settings, stop)
+
+
+def _documents(settings: Settings) -> list[str]:
+    documents = journey_documents(settings.journeys)
+    if not documents:
+        raise Misconfigured(f"JALON_JOURNEYS: there is no *.yaml in {settings.journeys}")
+    return documents
+
+
+async def _prepare(settings: Settings, engine: Engine, documents: list[str], stop: asyncio.Event) -> Journeys | None:
+    """Make the tables, the topic and the definitions; waits for Postgres and the log. None: stopped before."""
+    backoff = Backoff()
+    while not stop.is_set():
+        try:
+            await migrate(settings.database_url)
+            await _make_topic(settings)
+            with store_faults():
+                await definitions.seed(engine, documents)
+                return await definitions.load_active(engine)
+        except (StoreUnavailable, LogUnavailable) as error:
+            log(Action.FAILED, logging.WARNING, exc=error, reason="waiting for the store and the log")
+            await backoff.wait(stop)
+    return None
 
 
 async def _make_topic(settings: Settings) -> None:

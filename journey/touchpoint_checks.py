@@ -86,12 +86,14 @@ class ShallowTouchpoint(SentTouchpoint, kw_only=True, forbid_unknown_fields=True
 class Source:
     """Who sends, and what holds for a touchpoint that does not say otherwise.
 
-    `lateness_limit` is how long before `received_at` a touchpoint may have happened (None: however long).
+    `lateness_limit` is how long before `received_at` a touchpoint may have happened (None: however long);
+    `company_types` those that the company starts (`journey/vocabulary.py`).
     """
 
     name: str
     channel: str
     lateness_limit: timedelta | None = None
+    company_types: frozenset[str] = frozenset()
 
     def span(self, received_at: datetime) -> "Span":
         limit = self.lateness_limit
@@ -181,6 +183,8 @@ def _complete(sent: SentTouchpoint, index: int, source: Source, span: Span, faul
         sent.channel = source.channel
     elif fault := _name_fault(sent.channel, "/channel"):
         faults.append(fault)
+    if sent.initiator is None and sent.type in source.company_types:
+        sent.initiator = "company"
     if sent.sequence is None:
         sent.sequence = index
     elif not 0 <= sent.sequence <= MAX_SEQUENCE:

@@ -97,6 +97,11 @@ class Settings(BaseSettings):
     lateness_limit: Duration | None = Field(
         None, description="Touchpoints that happened longer than this before they came are refused. [none]"
     )
+    phone_region: str | None = Field(
+        None,
+        pattern="^[A-Z]{2}$",
+        description="Country (ISO 3166, such as FR) whose rules complete national phone numbers. [none]",
+    )
     journeys: Path | None = Field(None, description="Folder with the company's journey definitions. [the shipped ones]")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
 

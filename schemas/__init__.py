@@ -10,6 +10,11 @@ def journey_documents(folder: Path | None = None) -> list[str]:
     return [path.read_text(encoding="utf-8") for path in sorted((folder or _HERE / "journeys").glob("*.yaml"))]
 
 
+def vocabulary_document() -> str:
+    """The YAML of the vocabulary."""
+    return (_HERE / "vocabulary.yaml").read_text(encoding="utf-8")
+
+
 def identity_document() -> str:
     """The YAML of the identity configuration."""
     return (_HERE / "identity.yaml").read_text(encoding="utf-8")

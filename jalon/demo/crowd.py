@@ -12,6 +12,7 @@ from jalon.stories import Told, touchpoints_from
 from journey.documents import load_yaml
 from journey.durations import format_duration, parse_duration
 from journey.touchpoint import Touchpoint
+from schemas import vocabulary_document
 
 SEED = 1
 
@@ -87,7 +88,7 @@ def habits() -> list[Habit]:
 
 
 def _usual_channels() -> Mapping[str, str]:
-    text = (files("schemas") / "vocabulary.yaml").read_text(encoding="utf-8")
+    text = vocabulary_document()
     return {name: usual["channel"] for name, usual in load_yaml(text)["types"].items()}
 
 

@@ -27,6 +27,7 @@ import msgspec
 from journey.documents import load_yaml
 from journey.durations import parse_duration
 from journey.touchpoint import Touchpoint
+from schemas import vocabulary_document
 
 NAMES = ("ludovic", "earphone_runner", "file_storage_assistant", "drive_shopper")
 """In the order in which the demo tells them."""
@@ -113,6 +114,6 @@ def touchpoints_from(told: Iterable[Told], start: datetime) -> Iterator[Touchpoi
 @cache
 def _usual() -> Mapping[str, Mapping[str, str]]:
     """What the vocabulary calls usual for each touchpoint type."""
-    text = (files("schemas") / "vocabulary.yaml").read_text(encoding="utf-8")
+    text = vocabulary_document()
     types: Mapping[str, Mapping[str, str]] = load_yaml(text)["types"]
     return types

@@ -57,7 +57,7 @@ class Api:
             engine=engine,
             gate=Gate(self._keyring, settings.key),
             catalogues=Catalogues(),
-            lookup=Lookup(Customers(self._pool, _references(identity)), kinds, sealer),
+            lookup=Lookup(Customers(self._pool, _references(identity)), kinds, sealer, settings.phone_region),
             profiles=Profiles(kinds, sealer),
             cursors=Cursors(sealer),
             stream=Stream(engine, self._bell),

@@ -19,6 +19,7 @@ class Lookup:
     customers: Customers
     kinds: Kinds
     sealer: Sealer
+    phone_region: str | None = None
 
     async def by_id(self, id_: str) -> Found:
         """The customer of any id ever minted. Raises `Refusal` (customer-not-found), `StoreUnavailable`."""
@@ -32,7 +33,7 @@ class Lookup:
         `source` is who sent it, for kinds whose values count within one source only. Raises `Refusal`
         (customer-not-found), `StoreUnavailable`.
         """
-        spelled = normalise(kind, value)
+        spelled = normalise(kind, value, self.phone_region)
         if spelled is None:
             raise Refusal(CUSTOMER_NOT_FOUND)
         scope = self.kinds.identify(kind, spelled, source).scope

@@ -12,18 +12,19 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from importlib.resources import files
 
 from uvloop import new_event_loop
 
 from journey.errors import JalonError
 from journey.identifiers import IdentifierReader
 from journey.identity import parse_identity
+from journey.vocabulary import company_types
 from plumbing.log import open_log
 from plumbing.log.port import EventLog
 from plumbing.settings import Settings
 from plumbing.store.engine import make_engine
 from plumbing.telemetry import Action, configure, log, render_metrics
+from schemas import identity_document, vocabulary_document
 from services.ingest.edge import Body, Edge, Handler, Receive, Room, Route, Scope, Send
 from services.ingest.formats import Format
 from services.ingest.formats.native import NATIVE
@@ -53,10 +54,12 @@ class Ingest:
     def __init__(self, settings: Settings, event_log: EventLog) -> None:
         """Raises `Misconfigured`. Connects to nothing yet."""
         self._engine = make_engine(settings.database_url, connections=1, application="jalon-ingest")
-        self.keys = WriteKeys(settings.bootstrap_keys.get_secret_value(), lateness_limit=settings.lateness_limit)
+        self.keys = WriteKeys(
+            settings.bootstrap_keys.get_secret_value(), settings.lateness_limit, company_types(vocabulary_document())
+        )
         self._log = event_log
-        identity = parse_identity((files("schemas") / "identity.yaml").read_text())
-        self._intake = Intake(event_log, IdentifierReader(identity.priority))
+        identity = parse_identity(identity_document())
+        self._intake = Intake(event_log, IdentifierReader(identity.priority, settings.phone_region))
         self._edge = Edge(self._routes(), settings.body_limit, Room(IN_FLIGHT_BYTES))
         self._following: asyncio.Task[None] | None = None
 

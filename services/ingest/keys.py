@@ -18,10 +18,16 @@ _ASK = ((b"www-authenticate", b'Bearer realm="jalon"'),)
 class WriteKeys(Keyring):
     """The write keys in force, and what each says about the touchpoints that come with it."""
 
-    def __init__(self, bootstrap: str, lateness_limit: timedelta | None = None) -> None:
-        """`bootstrap` is the text of JALON_BOOTSTRAP_KEYS; see `Source` for the other. Raises `Misconfigured`."""
+    def __init__(
+        self,
+        bootstrap: str,
+        lateness_limit: timedelta | None = None,
+        company_types: frozenset[str] = frozenset(),
+    ) -> None:
+        """`bootstrap` is the text of JALON_BOOTSTRAP_KEYS; see `Source` for the others. Raises `Misconfigured`."""
         super().__init__(KeyKind.WRITE, parse_bootstrap_keys(bootstrap))
         self._lateness_limit = lateness_limit
+        self._company_types = company_types
         self._sources: dict[bytes, Source] = {}
         self.loaded = False
 
@@ -44,7 +50,7 @@ class WriteKeys(Keyring):
         return self._sources.get(key.digest) or self._remember(key)
 
     def _remember(self, key: Key) -> Source:
-        source = Source(key.source or "", key.channel or "", self._lateness_limit)
+        source = Source(key.source or "", key.channel or "", self._lateness_limit, self._company_types)
         self._sources[key.digest] = source
         return source
 

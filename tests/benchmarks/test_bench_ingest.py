@@ -44,7 +44,7 @@ async def servers(database_url: str, kafka_bootstrap: str, topic: str) -> AsyncI
     async with Service("ingest", port=port, environment={**environment, "JALON_INGEST_PORT": str(port)}):
         bare = free_port()
         command = [sys.executable, "-m", "tests.benchmarks.bare_ingest", str(bare), kafka_bootstrap, topic]
-        process = subprocess.Popen(command)
+        process = subprocess.Popen(command)  # noqa: ASYNC220 - it starts at once
         try:
             await eventually(lambda: _answers(bare))
             yield Servers(port, bare)

@@ -9,7 +9,7 @@ from plumbing.store.keys import Key, KeyKind, Keyring, digest_of, parse_bootstra
 def test_bootstrap_keys_are_of_two_kinds() -> None:
     write, api = parse_bootstrap_keys("write:shop:website:s3cret, api:marketing:read+pii:t0ken,")
     assert (write.kind, write.source, write.channel, write.digest) == ("write", "shop", "website", digest_of("s3cret"))
-    assert (api.kind, api.scopes, api.digest) == ("api", {"read", "pii"}, digest_of("t0ken"))
+    assert (api.kind, api.scopes, api.digest) == ("api", frozenset({"read", "pii"}), digest_of("t0ken"))
 
 
 def test_no_bootstrap_keys_are_none() -> None:

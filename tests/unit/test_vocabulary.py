@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from journey.documents import load_yaml
+from journey.vocabulary import company_types
+from schemas import vocabulary_document
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 VOCABULARY: dict[str, Any] = load_yaml((SCHEMAS / "vocabulary.yaml").read_text(encoding="utf-8"))
@@ -119,3 +121,9 @@ def test_companies_speak_too_and_every_kind_of_service_is_there() -> None:
     assert sum(type_["initiator"] == "company" for type_ in TYPES.values()) >= 20
     assert {type_["service_mode"] for type_ in TYPES.values()} == {"human", "self_service", "automated", "community"}
     assert {type_["channel"] for type_ in TYPES.values()} >= set(VOCABULARY["channels"]) - {"app", "drive", "chat"}
+
+
+def test_what_the_company_starts_is_told_from_what_its_customers_do() -> None:
+    companys = company_types(vocabulary_document())
+    assert "newsletter_sent" in companys
+    assert "newsletter_opened" not in companys

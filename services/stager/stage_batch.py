@@ -30,6 +30,9 @@ from services.stager.ties import Tier, Ties
 ATTEMPTS_BESIDE_OTHERS = 3
 """After so many collisions a batch is done while all other stagers wait."""
 
+ATTEMPTS = 10
+"""After so many it is no other stager that is in the way: the consumer starts anew, and says so."""
+
 _TURN = 0x6A616C6F6E02  # advisory lock: shared by normal batches, exclusive for one that keeps colliding
 
 
@@ -59,8 +62,8 @@ class Stage:
     async def stage(self, batch: Batch) -> None:
         """Commit one batch.
 
-        Raises `Fenced` when somebody else has one of its partitions, `StoreUnavailable`, and `DoesNotFit` for a value
-        that Postgres cannot hold.
+        Raises `Fenced` when somebody else has one of its partitions, `StoreUnavailable`, `DoesNotFit` for a value that
+        Postgres cannot hold, and `Contended` when it collides even with all others waiting.
         """
         attempt = 0
         while True:
@@ -73,6 +76,8 @@ class Stage:
             except Contended as error:
                 BATCH_RETRIES.inc()
                 log(Action.BATCH_RETRIED, attempt=attempt, reason=str(error))
+                if attempt == ATTEMPTS:
+                    raise
 
     async def _stage(self, driver: Driver, batch: Batch) -> None:
         await positions.lock(driver, batch.topic, batch.claims)

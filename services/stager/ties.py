@@ -150,12 +150,13 @@ class Tier:
         work.known |= await identities.find(driver, owners - work.known.keys())
 
     async def _withdraw(self, driver: Driver, copy: Replacement, work: _Work) -> None:
-        """Take back the sign-ins of a stored copy, where the copy that counts has moved them in the order."""
-        devices = copy.one.others if copy.one.strong and copy.one.order != copy.was else ()
-        for device in (carried.digest for carried in devices):
+        """Take back the sign-ins of a stored copy that the copy that counts makes elsewhere in the order, or for
+        another person."""
+        now = Holding(copy.one.order, copy.one.strong[0].digest) if copy.one.strong else None
+        for device in (carried.digest for carried in copy.one.others if now):
             held = work.holdings.get(device, ())
             began = next((holding for holding in held if holding.since == copy.was), None)
-            if began is None:
+            if began is None or began == now:
                 continue
             resumed = await self._resumed(driver, device, began, copy.was, work)
             work.holdings[device] = withdraw(held, copy.was, resumed)

@@ -111,6 +111,13 @@ class Life:
         about = [fact for fact in self.facts if fact.name == concern and fact.kind in {*OPENS, *CLOSES}]
         return about[-1] if about and about[-1].kind in OPENS else None
 
+    def since_over(self, concern: str) -> list[Seen]:
+        """The touchpoints from the one that last resolved a concern on: it may be the first to raise it again."""
+        over = [place for place, one in enumerate(self.log)
+                if isinstance(one, Found) and one.name == concern and one.kind in CLOSES]  # fmt: skip
+        before = [entry for entry in self.log[: max(over, default=0)] if isinstance(entry, Seen)]
+        return [*before[-1:], *(entry for entry in self.log[max(over, default=0) :] if isinstance(entry, Seen))]
+
     # --- noted in the log ---
 
     def note(self, kind: str, name: str, at: datetime, lasted: timedelta | None = None) -> None:
@@ -182,11 +189,10 @@ class Life:
                 kind = "pain_resolved" if isinstance(concern, Pain) else "objection_answered"
                 self.note(kind, concern.name, at, at - opened.at)
         for concern in concerns:
-            if not self.opened(concern.name) and fits(concern, touchpoint, traits):
-                over = [fact for fact in self.facts if fact.name == concern.name and fact.kind in CLOSES]
-                log = [entry for entry in self.after(*over[-1:]) if entry is not self.seen[-1]]
-                if concern.at_least is None or self.enough(concern, concern.at_least, [*log, self.seen[-1]], at):
-                    self.note("pain_opened" if isinstance(concern, Pain) else "objection_raised", concern.name, at)
+            is_raised = not self.opened(concern.name) and fits(concern, touchpoint, traits)
+            counted = self.since_over(concern.name)
+            if is_raised and (not concern.at_least or self.enough(concern, concern.at_least, counted, at)):
+                self.note("pain_opened" if isinstance(concern, Pain) else "objection_raised", concern.name, at)
 
     def measure(self, at: datetime) -> None:
         stopped = [measure for measure in self.definition.measures if self.lengths(measure)[1]]

@@ -162,7 +162,7 @@ def document(dice: Dice, name: str) -> dict[str, Any]:
             for stage in stages
         ],
         "transitions": rules,
-        "personas": named("p", [persona(dice, stages, rules) for _ in range(dice.number(0, 2))]),
+        "personas": named("p", [persona(dice, stages, rules) for _ in range(dice.number(0, 3))]),
         "moments": [{"name": "o", "label": LABEL, "aim": "trust", "measure": LABEL, **match(dice)}],
         "pains": named("u", [{"severity": 3} | concern(dice, "resolved_by") for _ in range(dice.number(0, 2))]),
         "objections": named("j", [concern(dice, "answered_by") for _ in range(dice.number(0, 1))]),
@@ -198,11 +198,11 @@ horizons = st.builds(lambda hours: START + hours * HOUR, st.integers(0, LAST_HOU
 
 def touchpoint(dice: Dice, id_: str) -> Touchpoint:
     at = START + dice.number(0, LAST_HOUR) * HOUR + dice.one(ODD_TIMES)
-    names = dice.some(["a", "b", "other"], most=2) if dice.rarely() else []
+    names = dice.some(["a", "b", "other"], most=2) if dice.rarely(2) else []
     return Touchpoint(
         source=dice.one(["till", "web"]),
         id=id_,
-        type=dice.one([*TYPES, *TYPES, "unknown"]),
+        type=dice.one([*TYPES, "unknown"]),
         occurred_at=at,
         received_at=at + HOUR,
         channel=dice.one(["web", "store"]),

@@ -191,6 +191,13 @@ def test_a_pain_opens_when_it_has_happened_often_enough_and_stays_open_until_it_
     assert outcome.state.journeys["story"].open == {}
 
 
+def test_the_touchpoint_that_resolves_a_pain_may_be_the_first_to_raise_it_again() -> None:
+    pain = named("fails", on="failed", at_least={"count": 2, "within": "P1D"}, severity=5, resolved_by={"on": "failed"})
+    story = [touchpoint("failed", at(hours=hour)) for hour in range(4)]
+    found = [(fact.kind, fact.occurred_at) for fact in told(document(pains=[pain]), story, END).facts]
+    assert found == [("pain_opened", at(hours=1)), ("pain_resolved", at(hours=2)), ("pain_opened", at(hours=3))]
+
+
 def test_the_drive_adds_up_active_time_once_all_its_parts_are_known() -> None:
     measures = [
         named("order", starts={"on": "began"}, stops={"on": "ordered"}, budget="PT35M"),

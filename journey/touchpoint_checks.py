@@ -25,6 +25,9 @@ MAX_TYPE_BYTES = 128
 MAX_NAME_BYTES = 64
 """Of a channel."""
 
+MAX_SOURCE_BYTES = 128
+"""Short enough that source and id together find room in any index."""
+
 MAX_PART_BYTES = 32_768
 """Of traits, of properties and of context, each as compact JSON."""
 
@@ -240,6 +243,14 @@ def _name_fault(name: str, place: str) -> Fault | None:
     if _name(name) and len(name) <= MAX_NAME_BYTES:
         return None
     return Fault(place, f"must be a lower-case letter, then lower-case letters, digits and _; {MAX_NAME_BYTES} at most")
+
+
+def flaw_of_source(name: str, channel: str) -> str | None:
+    """Why touchpoints could not come from a source of this name and channel; None if they can."""
+    if not fits(name, MAX_SOURCE_BYTES):
+        return f"a source must have 1 to {MAX_SOURCE_BYTES} bytes and no control characters"
+    fault = _name_fault(channel, "")
+    return f"a channel {fault.detail}" if fault else None
 
 
 # --- when -------------------------------------------------------------------------------------------------------------

@@ -18,12 +18,16 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from journey.errors import CallerFault, Misconfigured
+from journey.text import fits
+from journey.touchpoint_checks import flaw_of_source
 from plumbing.clock import new_secret, now
 from plumbing.store.tables import keys
 from plumbing.telemetry import Action, log
 
 REFRESHED_EVERY = timedelta(seconds=1)
 """How often a service looks for new and revoked keys."""
+
+MAX_KEY_NAME_BYTES = 128
 
 
 class Scope(StrEnum):
@@ -81,6 +85,8 @@ def _parse(place: int, entry: str) -> Key:
         raise Misconfigured(f"{where} must be write:SOURCE:CHANNEL:SECRET or api:NAME:read+pii+admin:SECRET")
     kind, name, third, secret = parts
     if kind == KeyKind.WRITE:
+        if flaw := flaw_of_source(name, third):
+            raise Misconfigured(f"{where}: {flaw}")
         return Key(f"bootstrap-{name}", kind, digest_of(secret), source=name, channel=third)
     try:
         scopes = parse_scopes(third.split("+"))
@@ -100,20 +106,24 @@ def parse_scopes(names: Iterable[str]) -> frozenset[str]:
 async def create_write_key(engine: AsyncEngine, name: str, source: str, channel: str) -> str:
     """Make a write key of this public name and return its secret: it cannot be read again.
 
-    Raises `CallerFault` when the name is taken.
+    Raises `CallerFault` when the name is taken, or no name; or when no touchpoint can have this source or channel.
     """
+    if flaw := flaw_of_source(source, channel):
+        raise CallerFault(flaw)
     return await _create(engine, name, KeyKind.WRITE, source=source, channel=channel)
 
 
 async def create_api_key(engine: AsyncEngine, name: str, scopes: Iterable[str]) -> str:
     """Make a token of this public name and return its secret: it cannot be read again.
 
-    Raises `CallerFault` when the name is taken or a scope is unknown.
+    Raises `CallerFault` when the name is taken, or no name; or when a scope is unknown.
     """
     return await _create(engine, name, KeyKind.API, scopes=sorted(parse_scopes(scopes)))
 
 
 async def _create(engine: AsyncEngine, name: str, kind: KeyKind, **columns: str | list[str]) -> str:
+    if not fits(name, MAX_KEY_NAME_BYTES):
+        raise CallerFault(f"the name of a key must have 1 to {MAX_KEY_NAME_BYTES} bytes and no control characters")
     secret = new_secret()
     try:
         async with engine.begin() as connection:

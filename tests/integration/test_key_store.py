@@ -59,6 +59,18 @@ async def test_a_name_is_given_once(engine: AsyncEngine) -> None:
         await create_api_key(engine, "marketing", ["read"])
 
 
+@pytest.mark.parametrize(
+    ("name", "source", "channel"),
+    [("k", "shop", "In Store!"), ("k", "long" * 100, "store"), ("k", "a\nb", "store"), ("a\nb", "shop", "store")],
+)
+async def test_a_key_whose_touchpoints_nobody_could_stage_is_not_made(
+    engine: AsyncEngine, name: str, source: str, channel: str
+) -> None:
+    with pytest.raises(CallerFault, match="must"):
+        await create_write_key(engine, name, source, channel)
+    assert await list_keys(engine) == []
+
+
 async def test_all_keys_are_listed_with_what_became_of_them(engine: AsyncEngine) -> None:
     await create_api_key(engine, "one", ["read"])
     await create_api_key(engine, "two", ["admin"])

@@ -18,7 +18,15 @@ def test_no_bootstrap_keys_are_none() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["write:shop:hushhush", "api:x:write:hushhush", "api:x::hushhush", "other:a:b:hushhush", "api:x:read:hush:hush"],
+    [
+        "write:shop:In Store!:hushhush",
+        f"write:{'long' * 100}:store:hushhush",
+        "write:shop:hushhush",
+        "api:x:write:hushhush",
+        "api:x::hushhush",
+        "other:a:b:hushhush",
+        "api:x:read:hush:hush",
+    ],
 )
 def test_a_bad_bootstrap_key_is_named_by_its_place_and_never_shown(text: str) -> None:
     with pytest.raises(Misconfigured, match=r"key 2") as caught:

@@ -107,7 +107,7 @@ async def test_last_event_id_wins_over_after(world: World) -> None:
         await eventually(lambda: listener.numbers == [3, 4])
 
 
-@pytest.mark.parametrize("value", ["x", "-1", "9" * 30])
+@pytest.mark.parametrize("value", ["x", "-1", "9" * 19, "9" * 5_000])
 async def test_a_number_that_no_event_has_is_refused(world: World, value: str) -> None:
     answer = await world.client.get("/v1/stream", headers={"last-event-id": value})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid-request")

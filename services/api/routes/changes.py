@@ -69,7 +69,8 @@ async def stream(parts: TheParts, _reader: TheReader, request: Request, after: A
 def _last_event(header: str | None, after: int | None) -> int | None:
     if not header:
         return after
-    if not (header.isascii() and header.isdigit()) or int(header) > _LARGEST:
+    digits = header.isascii() and header.isdigit() and len(header) <= len(str(_LARGEST))
+    if not digits or int(header) > _LARGEST:
         raise Refusal(INVALID, "Last-Event-ID must be the id of an event of this stream.")
     return int(header)
 

@@ -6,7 +6,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from asyncpg import Connection
+from sqlalchemy import event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from journey.errors import Misconfigured
@@ -33,11 +35,10 @@ def make_engine(database_url: str, *, connections: int = 10, application: str = 
     url = make_url(database_url)
     if url.get_backend_name() != "postgresql":
         raise Misconfigured("JALON_DATABASE_URL must start with postgresql://")
-    return create_async_engine(
+    engine = create_async_engine(
         url.set(drivername="postgresql+asyncpg"),
         pool_size=connections,
         max_overflow=0,
-        pool_pre_ping=True,
         connect_args={
             "server_settings": {
                 "application_name": application,
@@ -46,6 +47,14 @@ def make_engine(database_url: str, *, connections: int = 10, application: str = 
             }
         },
     )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    return engine
+
+
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
+    """Have the pool replace a connection that the server has ended: the driver knows, without asking it each time."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 async def driver_of(connection: AsyncConnection) -> Driver:
@@ -63,6 +72,7 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[Driver]:
     Raises `StoreUnavailable` (also where it is not known whether the commit was done), `Contended` and `DoesNotFit`.
     """
     with store_faults():
-        async with engine.begin() as connection:
-            await connection.exec_driver_sql("SELECT 1")  # SQLAlchemy begins lazily: make the driver begin now
-            yield await driver_of(connection)
+        async with engine.connect() as connection:
+            driver = await driver_of(connection)
+            async with driver.transaction():
+                yield driver

@@ -16,6 +16,7 @@ _DOES_NOT_FIT = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # of a connection that ends between two messages
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.IdleInTransactionSessionTimeoutError,

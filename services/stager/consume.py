@@ -32,6 +32,9 @@ MAX_WAIT = timedelta(milliseconds=100)
 TICK = timedelta(milliseconds=200)
 """How often idle partitions move the horizon on: timers are late by about so much."""
 
+_REPORT_EVERY = timedelta(seconds=1)
+"""How often the log is told how far we are: only tools look at that, and a batch should not wait for it."""
+
 _DOES_NOT_FIT = (DoesNotFit, OverflowError)
 """What is the record's fault. The kernel overflows on an instant near the end of the calendar."""
 
@@ -69,6 +72,8 @@ class Consumer:
         self._poison = PoisonLimit(settings.poison_limit)
         self._in_hand = asyncio.Lock()
         self._ticked_at = 0.0
+        self._reported_at = 0.0
+        self._unreported: dict[int, int] = {}
         self.progress = Progress()
         self._log: LogReader = open_reader(
             settings.log_url, GROUP, member, self._assigned, self._revoked, topic=settings.topic
@@ -103,7 +108,10 @@ class Consumer:
                 if reads:
                     await self._stage_reads(reads, began_at, stop)
                 await self._tick(began_at)
+                if clock.monotonic() - self._reported_at > _REPORT_EVERY.total_seconds():
+                    await self._report()
             backoff.reset()
+        await self._report()
         if not stop.is_set():
             CONSUMER_RESTARTS.inc()
             log(Action.CONSUMER_STALLED, logging.WARNING, member=self._member)
@@ -131,7 +139,7 @@ class Consumer:
         self._staged.set()
         for read in reads:
             LAG_RECORDS.labels(read.partition).set(read.end_offset - read.next_offset)
-        await self._log.commit({read.partition: read.next_offset for read in reads})
+        self._unreported |= {read.partition: read.next_offset for read in reads}
 
     async def _stage_or_halve(self, reads: list[Read], began_at: datetime, at_end: frozenset[int]) -> None:
         try:
@@ -187,6 +195,13 @@ class Consumer:
             await horizon.move(driver, self._settings.topic, self._log.partitions)
             HORIZON_AGE_SECONDS.set((clock.now() - await horizon.reached(driver)).total_seconds())
         self.progress.joined = True
+
+    async def _report(self) -> None:
+        """Tell the log how far we are, of the partitions that are still ours."""
+        positions = {p: position for p, position in self._unreported.items() if p in self.progress.claims}
+        self._reported_at, self._unreported = clock.monotonic(), {}
+        if positions:
+            await self._log.commit(positions)
 
     async def _assigned(self, partitions: frozenset[int]) -> Mapping[int, int]:
         async with transaction(self._engine) as driver:

@@ -7,10 +7,10 @@ AT_ONCE = 1_000
 
 
 async def sequence(engine: Engine) -> bool:
-    """Move committed messages to the feed; False when there were none. Safe to run in every stager: they take turns."""
+    """Move committed messages to the feed; whether there may be more. Safe in every stager: they take turns."""
     async with transaction(engine) as driver:
         moved = await feed.number(driver, AT_ONCE)
     if moved:
         async with transaction(engine) as driver:
             await feed.wake_readers(driver)
-    return moved > 0
+    return moved == AT_ONCE

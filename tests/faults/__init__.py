@@ -1,0 +1,1 @@
+"""What must hold when something that we run on, or we, are killed, stopped or cut off."""

@@ -2,7 +2,7 @@
 
 For one machine and for the tests. The broker listens on the loopback only and is alone, so `acks=all` means that this
 one process has the record: it survives kill -9 of anything, not the loss of the disk or, as Kafka does not sync each
-write, of the machine's power. Production runs three brokers (`docs/operating.md`).
+write, of the machine's power. Production runs three brokers.
 
 On Linux the broker dies with the process that started it, even when that is killed; elsewhere a killed parent leaves
 it running, and the next `start` on its folder says so.
@@ -10,13 +10,10 @@ it running, and the next `start` on its folder says so.
 
 import asyncio
 import base64
-import ctypes
 import fcntl
-import os
 import re
 import signal
 import socket
-import sys
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -28,11 +25,11 @@ from aiokafka.errors import KafkaError
 from journey.errors import LogUnavailable, Misconfigured
 from plumbing.clock import monotonic, new_id
 from plumbing.embedded.kafka_jars import class_path, java
+from plumbing.processes import die_with_parent
 from plumbing.telemetry import Action, log
 
 _HEAP = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-Djava.awt.headless=true")
 _LOGGING = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
-_PR_SET_PDEATHSIG = 1
 _STOP_SECONDS = 20.0
 
 _PROPERTIES = """\
@@ -201,7 +198,7 @@ class EmbeddedKafka:
                 stderr=output,
                 cwd=self._directory,
                 start_new_session=True,  # Ctrl-C is for whoever started it
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=die_with_parent(signal.SIGKILL),
             )
 
     async def _until_it_answers(self, process: asyncio.subprocess.Process) -> None:
@@ -240,11 +237,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _die_with_parent() -> None:
-    """In the child, before the program: have the kernel kill it when its parent is gone."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)

@@ -9,7 +9,6 @@ import logging
 import socket
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from importlib.resources import files
 
 from fastapi import FastAPI
 
@@ -22,11 +21,12 @@ from plumbing.store.reading.customers import Customers
 from plumbing.store.reading.feed import FeedBell
 from plumbing.store.sealing import Sealer
 from plumbing.telemetry import Action, log
+from schemas import identity_document
 from services.api.auth import Gate
 from services.api.catalogue import Catalogues
 from services.api.cursors import Cursors
 from services.api.dashboard import mount_dashboard
-from services.api.hot import HotReads, Receive, Scope_, Send
+from services.api.hot import HotReads
 from services.api.lookup import Lookup
 from services.api.openapi import serve_document
 from services.api.parts import Parts
@@ -35,7 +35,7 @@ from services.api.refusing import refuse_as_problems
 from services.api.routes import ROUTERS
 from services.api.stream import Stream
 from services.serving import running
-from services.serving.server import Server, make_server
+from services.serving.asgi import Receive, Scope, Send
 
 _POOL = 3
 """Connections for the hot reads: two queries under way at most, and one to spare when a connection is renewed."""
@@ -46,7 +46,7 @@ class Api:
 
     def __init__(self, settings: Settings) -> None:
         """Raises `Misconfigured`. Connects to nothing yet."""
-        identity = parse_identity((files("schemas") / "identity.yaml").read_text())
+        identity = parse_identity(identity_document())
         sealer, kinds = Sealer(settings.key), Kinds(identity)
         self._keyring = Keyring(KeyKind.API, parse_bootstrap_keys(settings.bootstrap_keys.get_secret_value()))
         self._bell = FeedBell(settings.database_url)
@@ -96,7 +96,7 @@ class Api:
         await asyncio.gather(*self._following, return_exceptions=True)
         await self._closing.aclose()
 
-    async def __call__(self, scope: Scope_, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
 
     def _follow(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -129,36 +129,13 @@ def make_fastapi(parts: Parts) -> FastAPI:
     return app
 
 
-async def create_app(settings: Settings) -> Api:
-    """The application, started. Raises `Misconfigured`."""
-    app = Api(settings.require("database_url", "secret_key"))
-    await app.start()
-    return app
-
-
 async def serve(settings: Settings, listener: socket.socket, stop: asyncio.Event) -> None:
     """Serve on `listener` until `stop` is set; then answer what has come in already. For any event loop.
 
     Raises `Misconfigured`.
     """
-    app = await create_app(settings)
-    try:
-        server = make_server(app, settings.body_timeout, settings.drain_timeout)
-        stopping = asyncio.create_task(_stop_when(stop, server, app))
-        host, port = listener.getsockname()[:2]
-        log(Action.STARTED, service="api", host=host, port=port)
-        await server.serve([listener])
-        stopping.cancel()
-    finally:
-        await app.stop()
-        log(Action.STOPPED, service="api")
-
-
-async def _stop_when(stop: asyncio.Event, server: Server, app: Api) -> None:
-    await stop.wait()
-    log(Action.STOPPING, service="api")
-    app.parts.stream.close()
-    server.stop()
+    app = Api(settings.require("database_url", "secret_key"))
+    await running.serve_application("api", app, settings, listener, stop, hang_up=app.parts.stream.close)
 
 
 def run(settings: Settings) -> None:

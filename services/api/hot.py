@@ -4,8 +4,6 @@ GET /v1/customers/{id} and GET /v1/customers/by/{kind}/{value}. `routes/customer
 """
 
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 from urllib.parse import parse_qs
 
 from journey.errors import OurFault
@@ -18,11 +16,7 @@ from services.api.catalogue import Catalogues
 from services.api.lookup import Lookup
 from services.api.problem import INTERNAL, UNAVAILABLE, Refusal
 from services.api.profile import Profiles
-
-Scope_ = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope_, Receive, Send], Awaitable[None]]
+from services.serving import asgi
 
 _PREFIX = "/v1/customers/"
 _BY = "by/"
@@ -38,7 +32,9 @@ _FIXED_HEADERS = [
 class HotReads:
     """An ASGI application that answers the hot reads itself and hands everything else on to `others`."""
 
-    def __init__(self, others: App, *, gate: Gate, lookup: Lookup, profiles: Profiles, catalogues: Catalogues) -> None:
+    def __init__(
+        self, others: asgi.App, *, gate: Gate, lookup: Lookup, profiles: Profiles, catalogues: Catalogues
+    ) -> None:
         self._others = others
         self._gate = gate
         self._lookup = lookup
@@ -46,7 +42,7 @@ class HotReads:
         self._catalogues = catalogues
         self._seconds = API_SECONDS.labels(_ROUTE)
 
-    async def __call__(self, scope: Scope_, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         if scope["type"] == "http" and scope["method"] == "GET" and scope["path"].startswith(_PREFIX):
             name = scope["path"][len(_PREFIX) :]
             if name.startswith(_BY) or (name and "/" not in name):
@@ -54,7 +50,7 @@ class HotReads:
                 return
         await self._others(scope, receive, send)
 
-    async def _answer(self, scope: Scope_, name: str, send: Send) -> None:
+    async def _answer(self, scope: asgi.Scope, name: str, send: asgi.Send) -> None:
         began = monotonic()
         try:
             status, headers, body = await self._profile(scope, name)
@@ -70,7 +66,7 @@ class HotReads:
         API_REQUESTS.labels(_ROUTE, status).inc()
         self._seconds.observe(monotonic() - began)
 
-    async def _profile(self, scope: Scope_, name: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    async def _profile(self, scope: asgi.Scope, name: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         headers = {key: value.decode("latin-1") for key, value in scope["headers"]}
         reader = self._gate.reader(headers.get(b"authorization"), headers.get(b"cookie")).require(Scope.READ)
         found = await self._find(name, scope["query_string"])

@@ -7,7 +7,7 @@ off; it connects again with the number of the last event it saw, and misses and 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from plumbing.store.reading.connection import reading
 from plumbing.store.reading.feed import FeedBell, Message, kept, messages_after
 from plumbing.telemetry import STREAM_SUBSCRIBERS, Action, log
 from services.api.answers import Change
+from services.serving.asgi import Receive, Send
 
 HEARTBEAT_EVERY = timedelta(seconds=15)
 """A comment keeps proxies from closing a stream on which nothing happens."""
@@ -31,9 +32,6 @@ QUEUED_AT_MOST = 1_000
 READ_AT_ONCE = 500
 
 _HEARTBEAT = b": still here\n\n"
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Subscriber:

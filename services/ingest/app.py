@@ -4,18 +4,11 @@ uvicorn ─► Edge ─► WriteKeys ─► Format.read ─► admit ─► Pati
 """
 
 import asyncio
-import gc
-import logging
-import signal
 import socket
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 
-from uvloop import new_event_loop
-
-from journey.errors import JalonError
 from journey.identifiers import IdentifierReader
 from journey.identity import parse_identity
 from journey.vocabulary import company_types
@@ -23,9 +16,9 @@ from plumbing.log import open_log
 from plumbing.log.port import EventLog
 from plumbing.settings import Settings
 from plumbing.store.engine import make_engine
-from plumbing.telemetry import Action, configure, log, render_metrics
+from plumbing.telemetry import render_metrics
 from schemas import identity_document, vocabulary_document
-from services.ingest.edge import Body, Edge, Handler, Receive, Room, Route, Scope, Send
+from services.ingest.edge import Body, Edge, Handler, Room, Route
 from services.ingest.formats import Format
 from services.ingest.formats.native import NATIVE
 from services.ingest.http import Head, Response
@@ -33,8 +26,8 @@ from services.ingest.intake import Intake
 from services.ingest.keys import WriteKeys
 from services.ingest.patient_log import PatientLog
 from services.ingest.problem import LOG_UNAVAILABLE, Refusal
-from services.ingest.server import Server, listen, make_server
-from services.ingest.workers import Workers
+from services.serving import running
+from services.serving.asgi import Receive, Scope, Send
 
 FORMATS: Mapping[str, Format] = {
     "/v1/touchpoints": NATIVE,
@@ -43,9 +36,6 @@ FORMATS: Mapping[str, Format] = {
 
 IN_FLIGHT_BYTES = 64 * 1024 * 1024
 """Of bodies in hand, each at its decompressed size, before ingest answers that it has too much to do."""
-
-GC_THRESHOLD = 50_000
-"""Allocations between two looks of the garbage collector: what a request leaves behind has no cycles."""
 
 
 class Ingest:
@@ -108,8 +98,11 @@ async def _metrics(_head: Head, _body: Body) -> Response:
     return Response(200, text, content_type.encode())
 
 
-async def create_app(settings: Settings) -> Ingest:
-    """The application, started. Raises `Misconfigured`."""
+async def serve(settings: Settings, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Serve on `listener` until `stop` is set; then answer what has come in already. For any event loop.
+
+    Raises `Misconfigured`.
+    """
     settings.require("database_url", "log_url")
     opener = partial(
         open_log,
@@ -119,64 +112,9 @@ async def create_app(settings: Settings) -> Ingest:
         replication=settings.replication,
         deadline=settings.log_deadline,
     )
-    app = Ingest(settings, PatientLog(opener))
-    await app.start()
-    return app
-
-
-async def serve(settings: Settings, listener: socket.socket, stop: asyncio.Event) -> None:
-    """Serve on `listener` until `stop` is set; then answer what has come in already. For any event loop.
-
-    Raises `Misconfigured`.
-    """
-    app = await create_app(settings)
-    try:
-        server = make_server(app, settings.body_timeout, settings.drain_timeout)
-        stopping = asyncio.create_task(_stop_when(stop, server))
-        host, port = listener.getsockname()[:2]
-        log(Action.STARTED, service="ingest", host=host, port=port)
-        await server.serve([listener])
-        stopping.cancel()
-    finally:
-        await app.stop()
-        log(Action.STOPPED, service="ingest")
-
-
-async def _stop_when(stop: asyncio.Event, server: Server) -> None:
-    await stop.wait()
-    log(Action.STOPPING, service="ingest")
-    server.stop()
+    await running.serve_application("ingest", Ingest(settings, PatientLog(opener)), settings, listener, stop)
 
 
 def run(settings: Settings) -> None:
     """`jalon ingest`: serve until SIGTERM or SIGINT. Raises `Misconfigured`, `OurFault`."""
-    listener = listen(settings.host, settings.ingest_port)
-    if settings.workers == 1:
-        _work(settings, listener)
-    else:
-        Workers(settings.workers, _work_or_exit, settings, listener).run()
-
-
-def _work(settings: Settings, listener: socket.socket) -> None:
-    configure("ingest", settings.log_level)
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD)
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve_until_signal(settings, listener))
-
-
-def _work_or_exit(settings: Settings, listener: socket.socket) -> None:
-    """In a process of its own there is nobody to raise to."""
-    try:
-        _work(settings, listener)
-    except JalonError as error:
-        log(Action.FAILED, logging.ERROR, exc=error, service="ingest")
-        sys.exit(1)
-
-
-async def _serve_until_signal(settings: Settings, listener: socket.socket) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await serve(settings, listener, stop)
+    running.run(running.Service("ingest", settings, serve), settings.ingest_port)

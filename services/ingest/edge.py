@@ -5,10 +5,9 @@ or to an answer above 499, but for a log or keys that are away, or too much at o
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from plumbing.clock import monotonic
 from plumbing.telemetry import INGEST_REQUESTS, INGEST_SECONDS, Action, log
@@ -16,10 +15,7 @@ from services.ingest.body import decompress, too_large
 from services.ingest.cors import cors_headers, preflight
 from services.ingest.http import Head, Response
 from services.ingest.problem import INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, OVERLOADED, Refusal
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+from services.serving.asgi import Receive, Scope, Send
 
 Handler = Callable[[Head, "Body"], Awaitable[Response]]
 

@@ -14,7 +14,8 @@ from uvloop import new_event_loop
 from journey.errors import JalonError
 from plumbing.settings import Settings
 from plumbing.telemetry import Action, configure, log
-from services.serving.server import listen
+from services.serving.asgi import Application
+from services.serving.server import listen, make_server
 from services.serving.workers import Workers
 
 Serve = Callable[[Settings, socket.socket, asyncio.Event], Awaitable[None]]
@@ -65,3 +66,36 @@ async def _serve_until_signal(service: Service, listener: socket.socket) -> None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await service.serve(service.settings, listener, stop)
+
+
+async def serve_application(
+    name: str,
+    app: Application,
+    settings: Settings,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    hang_up: Callable[[], None] | None = None,
+) -> None:
+    """Start `app`, serve it on `listener` until `stop` is set, answer what has come in already, stop it.
+
+    `hang_up` ends the answers that would go on for ever. Raises `Misconfigured`.
+    """
+    server = make_server(app, settings.body_timeout, settings.drain_timeout)
+
+    async def stop_when_told() -> None:
+        await stop.wait()
+        log(Action.STOPPING, service=name)
+        if hang_up:
+            hang_up()
+        server.stop()
+
+    try:
+        await app.start()
+        stopping = asyncio.create_task(stop_when_told())
+        host, port = listener.getsockname()[:2]
+        log(Action.STARTED, service=name, host=host, port=port)
+        await server.serve([listener])
+        stopping.cancel()
+    finally:
+        await app.stop()
+        log(Action.STOPPED, service=name)

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,8 @@ import typer
 
 from jalon.terminal import note, say
 from journey.definition import parse
-from journey.diagram import mermaid, svg
+from journey.diagram import Format, Language
+from journey.diagram import diagram as drawn
 from journey.errors import CallerFault, InvalidDefinition
 from journey.grammar import Definition
 from journey.machine import compile_journeys
@@ -20,16 +20,6 @@ from schemas import journey_documents
 cli = typer.Typer()
 journeys = typer.Typer(help="Check journey definitions, draw them.", no_args_is_help=True)
 cli.add_typer(journeys, name="journeys")
-
-
-class Format(StrEnum):
-    MERMAID = "mermaid"
-    SVG = "svg"
-
-
-class Language(StrEnum):
-    EN = "en"
-    FR = "fr"
 
 
 @journeys.command()
@@ -89,8 +79,7 @@ def diagram(
     language: Annotated[Language, typer.Option("--lang", help="Of the labels.")] = Language.EN,
 ) -> None:
     """Draw a journey's stages and transitions."""
-    draw = {Format.MERMAID: mermaid, Format.SVG: svg}[form]
-    print(draw(_find(name), language.value), end="")  # noqa: T201 (exactly the drawing, whatever the terminal)
+    print(drawn(_find(name), form, language), end="")  # noqa: T201 (exactly the drawing, whatever the terminal)
 
 
 def _find(name: str) -> Definition:

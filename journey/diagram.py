@@ -1,13 +1,30 @@
 """A definition as a drawing: Mermaid for documents that render it, SVG (`journey/drawing.py`) for everything else."""
 
 from collections.abc import Iterator
+from enum import StrEnum
 
 from journey.drawing import draw
 from journey.grammar import Definition, Phase, Rule
 from journey.wording import WORDS, Words, is_denied
 
+
+class Format(StrEnum):
+    MERMAID = "mermaid"
+    SVG = "svg"
+
+
+class Language(StrEnum):
+    EN = "en"
+    FR = "fr"
+
+
 _SHADES = {Phase.BEFORE: "#dbeafe", Phase.DURING: "#fef3c7", Phase.AFTER: "#dcfce7"}
 _UNSAFE = str.maketrans({char: f"#{ord(char)};" for char in '#:;"<>{}[]%`'} | {"\n": " ", "\r": " "})
+
+
+def diagram(definition: Definition, format_: Format, language: Language) -> str:
+    """The machine in this form, with labels in this language."""
+    return {Format.MERMAID: mermaid, Format.SVG: svg}[format_](definition, language)
 
 
 def svg(definition: Definition, language: str = "en") -> str:

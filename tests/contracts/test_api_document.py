@@ -1,6 +1,8 @@
 """The API keeps to its OpenAPI document, whatever it is asked: no 5xx, no answer that the document does not name."""
 
 import asyncio
+import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -41,6 +43,12 @@ def operations() -> list[Operation]:
 
 def test_the_document_has_no_operation_that_cannot_be_read() -> None:
     assert all(isinstance(one, Ok) for one in SCHEMA.get_all_operations())
+
+
+def test_every_reference_leads_somewhere() -> None:
+    said = document()
+    named = set(re.findall(r"#/components/schemas/([^\"]+)", json.dumps(said)))
+    assert named == said["components"]["schemas"].keys()
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,14 @@
 """The journeys: their definitions, their diagrams, who is in which stage, and how many."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from journey.definition import to_json
-from journey.diagram import mermaid, svg
+from journey.diagram import Format, Language
+from journey.diagram import diagram as drawn
 from plumbing.store.reading.connection import reading
 from plumbing.store.reading.definitions import versions
 from plumbing.store.reading.identifiers import identifiers_of, shown_id
@@ -24,16 +24,6 @@ from services.api.routes.answering import LIMIT, Cursor, Limit, TheParts, TheRea
 router = APIRouter(tags=["journeys"])
 
 Journey = Annotated[str, Path(description="A journey's name, such as `customer-journey`.")]
-
-
-class Format(StrEnum):
-    MERMAID = "mermaid"
-    SVG = "svg"
-
-
-class Language(StrEnum):
-    EN = "en"
-    FR = "fr"
 
 
 _MEDIA = {Format.MERMAID: "text/vnd.mermaid", Format.SVG: "image/svg+xml"}
@@ -93,9 +83,8 @@ async def diagram(
     """The machine as the definition in force draws it."""
     definition = words_of(parts, journey).definition
     wanted = format or (Format.SVG if _MEDIA[Format.SVG] in request.headers.get("accept", "") else Format.MERMAID)
-    drawn = (svg if wanted is Format.SVG else mermaid)(definition, lang.value)
     headers = {"vary": "accept", "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
-    return Response(drawn, 200, headers, _MEDIA[wanted])
+    return Response(drawn(definition, wanted, lang), 200, headers, _MEDIA[wanted])
 
 
 @router.get("/v1/journeys/{journey}/counts", responses=answers(to.Counts, "how many", JOURNEY_NOT_FOUND))

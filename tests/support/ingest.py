@@ -10,7 +10,6 @@ from plumbing.settings import Settings
 from services.ingest.app import Ingest
 
 WEB_KEY = "a-secret"
-AUTHORISED = {"authorization": f"Bearer {WEB_KEY}"}
 
 SETTINGS = Settings(
     database_url="postgresql://nobody@127.0.0.1:1/nothing",

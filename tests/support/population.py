@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from importlib.resources import files
 from typing import Any
 
 import asyncpg
@@ -20,19 +19,15 @@ from plumbing.store.definitions import load_active, seed
 from plumbing.store.engine import make_engine
 from plumbing.store.feed import CHANNEL
 from plumbing.store.sealing import Sealer
+from schemas import identity_document, journey_documents
 
-KINDS = Kinds(parse_identity((files("schemas") / "identity.yaml").read_text()))
-
-
-def shipped_definitions() -> list[str]:
-    """The texts of the definitions that Jalon comes with."""
-    return [path.read_text() for path in sorted((files("schemas") / "journeys").iterdir(), key=lambda path: path.name)]
+KINDS = Kinds(parse_identity(identity_document()))
 
 
 async def publish(database_url: str, documents: Sequence[str] = ()) -> Journeys:
     """Put definitions (the shipped ones) in force."""
     engine = make_engine(database_url, connections=1)
-    await seed(engine, documents or shipped_definitions())
+    await seed(engine, documents or journey_documents())
     journeys = await load_active(engine)
     await engine.dispose()
     return journeys

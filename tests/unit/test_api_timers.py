@@ -10,10 +10,10 @@ from journey.fold import fold, next_due
 from journey.machine import compile_journeys
 from journey.timers import pending
 from journey.touchpoint import Touchpoint
-from tests.support.population import shipped_definitions
+from schemas import journey_documents
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
-JOURNEYS = compile_journeys(map(parse, shipped_definitions()))
+JOURNEYS = compile_journeys(map(parse, journey_documents()))
 TYPES = ["product_viewed", "products_compared", "product_tried", "order_completed", "review_submitted", "offer_sent"]
 
 happenings = st.lists(

@@ -10,6 +10,7 @@ from journey.machine import compile_journeys
 from journey.outcomes import Kind
 from plumbing.store.keys import KeyKind, Keyring, parse_bootstrap_keys
 from plumbing.store.sealing import Sealer
+from schemas import journey_documents
 from services.api.answers import Next
 from services.api.auth import SESSION_COOKIE, Gate
 from services.api.catalogue import make_catalogue
@@ -21,10 +22,9 @@ from services.api.hot import matches
 from services.api.masking import mask
 from services.api.openapi import document
 from services.api.problem import PROBLEMS, Refusal
-from tests.support.population import shipped_definitions
 
 SECRET = b"s" * 32
-CATALOGUE = make_catalogue(compile_journeys(map(parse, shipped_definitions())))
+CATALOGUE = make_catalogue(compile_journeys(map(parse, journey_documents())))
 
 
 @pytest.mark.parametrize(

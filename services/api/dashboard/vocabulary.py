@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import NamedTuple
 
 from journey.documents import load_yaml
 from journey.grammar import Label
+from schemas import vocabulary_document
 
 _ICONS = frozenset({
     "ads", "app", "blog", "call_center", "chat", "comparator", "drive", "email", "forum", "mail", "offline_media",
@@ -25,9 +25,7 @@ class Channel(NamedTuple):
 
 @cache
 def _document() -> Mapping[str, Mapping[str, Mapping[str, object]]]:
-    loaded: Mapping[str, Mapping[str, Mapping[str, object]]] = load_yaml(
-        (files("schemas") / "vocabulary.yaml").read_text()
-    )
+    loaded: Mapping[str, Mapping[str, Mapping[str, object]]] = load_yaml(vocabulary_document())
     return loaded
 
 

@@ -23,10 +23,11 @@ class Action(StrEnum):
     """The `action` of a log line."""
 
     # any service
-    STARTED = "started"  # it serves now: service, host, port
+    STARTED = "started"  # it works now: service; host and port of one that is asked
     STOPPING = "stopping"  # it was asked to stop and finishes what it has begun
     STOPPED = "stopped"  # it has finished
-    FAILED = "failed"  # it ends because of a fault: reason, error
+    FAILED = "failed"  # a fault: as an error it ends the service, as a warning it is tried again: reason, error
+    REQUEST_FAILED = "request_failed"  # a request was answered 500, or (a warning) 503: error, where
     LIBRARY = "library"  # a line of a library that we use: logger, message
     # embedded parts
     POSTGRES_STARTED = "postgres_started"  # the embedded Postgres runs
@@ -36,7 +37,7 @@ class Action(StrEnum):
     KAFKA_STOPPED = "kafka_stopped"
     # log
     TOPIC_CREATED = "topic_created"  # Jalon made the topic: topic, partitions
-    LOG_UNAVAILABLE = "log_unavailable"  # an append was not acknowledged in time: seconds
+    LOG_UNAVAILABLE = "log_unavailable"  # ingest cannot reach it at its start, and answers 503 until it can
     PRODUCER_RECREATED = "producer_recreated"  # it was stuck and another took its place: reason
     POSITION_NOT_REPORTED = "position_not_reported"  # the broker did not take the offset (lag tools are late, no more)
     # stager
@@ -49,7 +50,6 @@ class Action(StrEnum):
     CONSUMER_STALLED = "consumer_stalled"  # records wait but none is read: the consumer is restarted
     # api
     DEFINITIONS_NOT_REFRESHED = "definitions_not_refreshed"  # those read so far stay in force
-    REQUEST_FAILED = "request_failed"  # a request was answered 500: error, where
     FEED_NOT_READ = "feed_not_read"  # Postgres did not answer: streams stand still until it does
     # keys, of ingest and api
     KEY_CREATED = "key_created"
@@ -61,19 +61,15 @@ class Fields(TypedDict, total=False):
     """All that a log line may carry. None is personal: no identifier, trait, property, address or key."""
 
     attempt: int
-    error: str  # a type's name
     host: str
     journeys: int
-    log: str  # the log's scheme, never its URL (which has a password)
     member: str  # of the consumer group
     offset: int
     partition: int
     partitions: list[int] | int
-    pid: int
     port: int
     reason: str  # a code or a sentence of ours
     records: int
-    seconds: float
     service: str
     topic: str
 

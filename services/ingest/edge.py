@@ -69,7 +69,7 @@ async def _answer(route: Route | None, head: Head, body: "Body") -> Response:
     except ClientGoneError:
         raise
     except Exception as error:  # noqa: BLE001 - the edge is where whatever was not foreseen becomes an answer
-        log(Action.FAILED, logging.ERROR, exc=error)
+        log(Action.REQUEST_FAILED, logging.ERROR, exc=error)
         return Refusal(INTERNAL).response()
 
 

@@ -45,14 +45,20 @@ FROM unnest($1::bigint[], $2::bytea[]) AS gone (customer, transition)
 WHERE transitions.customer = gone.customer AND transitions.transition = gone.transition AND retracted_at IS NULL
 """
 
-_INSERT_TRANSITIONS = """
-INSERT INTO transitions
-    (customer, transition, learned_at, journey, version, run, from_stage, to_stage, occurred_at, place, rule, cause)
-SELECT customer, transition, $1, journey, version, run, from_stage, to_stage, occurred_at, place, rule, cause
-FROM unnest($2::bigint[], $3::bytea[], $4::text[], $5::integer[], $6::integer[], $7::text[], $8::text[],
-            $9::timestamptz[], $10::integer[], $11::text[], $12::jsonb[])
-    AS new (customer, transition, journey, version, run, from_stage, to_stage, occurred_at, place, rule, cause)
-"""
+_TRANSITION = (
+    "customer",
+    "transition",
+    "learned_at",
+    "journey",
+    "version",
+    "run",
+    "from_stage",
+    "to_stage",
+    "occurred_at",
+    "place",
+    "rule",
+    "cause",
+)
 
 _LEAVE = """
 UPDATE stays SET left_at = next.left_at
@@ -66,11 +72,7 @@ WHERE customer = ANY($1::bigint[]) AND retracted_at IS NULL
 ORDER BY customer, occurred_at, journey, place
 """
 
-_INSERT_FACTS = """
-INSERT INTO facts (customer, place, journey, run, kind, name, occurred_at, stage, cause, detail)
-SELECT * FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::integer[], $5::text[], $6::text[],
-                     $7::timestamptz[], $8::text[], $9::jsonb[], $10::jsonb[])
-"""
+_FACT = ("customer", "place", "journey", "run", "kind", "name", "occurred_at", "stage", "cause", "detail")
 
 
 async def live(driver: Driver, customers: Collection[int]) -> dict[int, list[Told]]:
@@ -96,6 +98,7 @@ async def add(driver: Driver, added: Sequence[tuple[int, Transition]], at: datet
         (
             customer,
             t.id,
+            at,
             t.journey,
             t.version,
             t.run,
@@ -108,7 +111,7 @@ async def add(driver: Driver, added: Sequence[tuple[int, Transition]], at: datet
         )
         for customer, t in added
     ]
-    await driver.execute(_INSERT_TRANSITIONS, at, *(list(column) for column in zip(*rows, strict=True)))
+    await driver.copy_records_to_table("transitions", records=rows, columns=_TRANSITION)
 
 
 async def forget_stays_and_facts(driver: Driver, customers: Collection[int]) -> None:
@@ -149,4 +152,4 @@ async def note(driver: Driver, facts: Mapping[int, tuple[int, Sequence[Fact]]]) 
         for index, fact in enumerate(found)
     ]
     if rows:
-        await driver.execute(_INSERT_FACTS, *(list(column) for column in zip(*rows, strict=True)))
+        await driver.copy_records_to_table("facts", records=rows, columns=_FACT)

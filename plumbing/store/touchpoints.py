@@ -1,5 +1,6 @@
 """The stored touchpoints: found by key for duplicates, by customer for a fold, by device for a claim."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -9,11 +10,7 @@ from journey.touchpoint import Order, Touchpoint
 from plumbing.store.bodies import COLUMNS, StoredTouchpoint, unpack
 from plumbing.store.engine import Driver
 
-_COPIES = """
-SELECT t.* FROM unnest($1::text[], $2::text[]) AS sent (source, id)
-JOIN touchpoints AS t ON t.source = sent.source AND t.id = sent.id
-FOR UPDATE OF t
-"""
+_COPIES = "SELECT * FROM touchpoints WHERE source = $1 AND id = ANY($2::text[])"
 
 _REPLACE = """
 UPDATE touchpoints SET customer = $3, occurred_at = $4, sequence = $5, received_at = $6, type = $7, channel = $8,
@@ -53,9 +50,14 @@ Key = tuple[str, str]
 
 
 async def copies(driver: Driver, keys: Collection[Key]) -> Mapping[Key, Mapping[str, Any]]:
-    """The stored rows of those (source, id) that are stored, held: another stager may have a further copy."""
-    rows = await driver.fetch(_COPIES, [source for source, _ in keys], [id_ for _, id_ in keys])
-    return {(row["source"], row["id"]): row for row in rows}
+    """The stored rows of those (source, id) that are stored."""
+    by_source: dict[str, list[str]] = defaultdict(list)
+    for source, id_ in keys:
+        by_source[source].append(id_)
+    found: dict[Key, Mapping[str, Any]] = {}
+    for source, ids in by_source.items():
+        found |= {(source, row["id"]): row for row in await driver.fetch(_COPIES, source, ids)}
+    return found
 
 
 async def insert(driver: Driver, rows: Sequence[StoredTouchpoint]) -> None:

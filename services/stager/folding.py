@@ -12,30 +12,45 @@ from journey.fold import advance, elapse, next_due
 from journey.machine import Journeys
 from journey.outcomes import Advanced, Fact, Ignored, Late, Transition
 from journey.state import NOBODY, CustomerState
-from journey.touchpoint import Touchpoint
+from journey.touchpoint import EARLIEST, Touchpoint
 
 
 class Folded(NamedTuple):
     """A customer's new state and what was found on the way to it.
 
-    `due_at` is when there is something to do again; `waiting` whether touchpoints wait until then.
+    `due_at` is when the next timer fires, and `waits_until` when touchpoints that wait may be looked at again.
     """
 
     state: CustomerState
     transitions: tuple[Transition, ...]
     facts: tuple[Fact, ...]
     due_at: datetime | None
-    waiting: bool
+    waits_until: datetime | None
 
 
-def go_on(journeys: Journeys, state: CustomerState, fresh: Iterable[Touchpoint], horizon: datetime) -> Folded | None:
-    """The state with `fresh` touchpoints (in order) folded in; None when one of them is late: see `fold_again`."""
+def go_on(
+    journeys: Journeys,
+    state: CustomerState,
+    fresh: Iterable[Touchpoint],
+    horizon: datetime,
+    due_from: datetime | None = EARLIEST,
+) -> Folded | None:
+    """The state with `fresh` touchpoints (in order) folded in; None when one of them is late: see `fold_again`.
+
+    `due_from` is an instant before which no timer of `state` is due (None: there is none at all). Only a change in some
+    journey makes a timer come earlier, so until then it need not be asked when the next one is due.
+    """
     transitions: list[Transition] = []
     facts: list[Fact] = []
     for touchpoint in fresh:
-        until = _waits_until(journeys, state, touchpoint, horizon)
-        if until is not None:
-            return Folded(state, tuple(transitions), tuple(facts), until, True)
+        at = touchpoint.occurred_at
+        if at > horizon:
+            if due_from is not None and due_from <= at:
+                due_from = next_due(journeys, elapse(journeys, state, horizon).state)
+            until = _waits_until(touchpoint, due_from)
+            if until is not None:
+                return Folded(state, tuple(transitions), tuple(facts), next_due(journeys, state), until)
+        before = state.journeys
         match advance(journeys, state, touchpoint):
             case Advanced(state, moves, found):
                 transitions += moves
@@ -44,19 +59,22 @@ def go_on(journeys: Journeys, state: CustomerState, fresh: Iterable[Touchpoint],
                 continue
             case Late():
                 return None
-    return Folded(state, tuple(transitions), tuple(facts), next_due(journeys, state), False)
+        if state.journeys is not before:
+            due_from = EARLIEST
+    if due_from is not None and due_from <= horizon:
+        due_from = next_due(journeys, state)
+    return Folded(state, tuple(transitions), tuple(facts), due_from, None)
 
 
 def let_pass(journeys: Journeys, folded: Folded, horizon: datetime) -> Folded:
     """The same with time passed up to the horizon."""
     passed = elapse(journeys, folded.state, horizon)
-    due_at = folded.due_at if folded.waiting else next_due(journeys, passed.state)
     return Folded(
         passed.state,
         folded.transitions + passed.transitions,
         folded.facts + passed.facts,
-        due_at,
-        folded.waiting,
+        next_due(journeys, passed.state),
+        folded.waits_until,
     )
 
 
@@ -67,16 +85,9 @@ def fold_again(journeys: Journeys, history: Sequence[Touchpoint], horizon: datet
     return let_pass(journeys, folded, horizon)
 
 
-def _waits_until(
-    journeys: Journeys, state: CustomerState, touchpoint: Touchpoint, horizon: datetime
-) -> datetime | None:
-    """When a touchpoint may be folded, if that is not yet."""
+def _waits_until(touchpoint: Touchpoint, due: datetime | None) -> datetime | None:
+    """When a touchpoint beyond the horizon may be folded, if that is not yet; `due` is when the next timer fires."""
     at = touchpoint.occurred_at
-    if at <= horizon:
-        return None
-    due = next_due(journeys, state)
-    if due is not None and due <= horizon:
-        due = next_due(journeys, elapse(journeys, state, horizon).state)
     if due is not None and due <= at:
         return due
     return at if at > touchpoint.received_at else None

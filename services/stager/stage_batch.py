@@ -111,7 +111,7 @@ class Stage:
         again = {customer for customer in ties.rows if ties.rows[customer].waiting and customer in fresh} | ties.refold
         for customer in fresh.keys() - again:
             state = decode_state(ties.rows[customer].state)
-            folded = go_on(self._journeys, state, fresh[customer], reached)
+            folded = go_on(self._journeys, state, fresh[customer], reached, ties.rows[customer].due_at)
             if folded is None:
                 again.add(customer)
             else:

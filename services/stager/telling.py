@@ -104,7 +104,10 @@ def _stays(change: Change) -> list[Stay]:
 def _row(change: Change) -> customers.Written:
     after = change.after
     nobody = after.state.last is None
-    return customers.Written(change.customer, b"" if nobody else encode_state(after.state), after.due_at, after.waiting)
+    due_at = min((at for at in (after.due_at, after.waits_until) if at is not None), default=None)
+    return customers.Written(
+        change.customer, b"" if nobody else encode_state(after.state), due_at, after.waits_until is not None
+    )
 
 
 def _messages(

@@ -94,16 +94,16 @@ class Tier:
         for one in batch:
             for carried in (*one.strong, *one.others):
                 first.setdefault(carried.digest, (one.touchpoint.occurred_at, carried))
-        known = await identities.find(driver, first)
+        devices = {carried.digest for one in batch for carried in one.others}
+        known = await identities.find(driver, first.keys() - devices)
+        known |= await identities.find(driver, devices, locked=True)
         new = await self._new_identifiers(driver, batch, first, known)
         if not await identities.insert(driver, new):
             raise Contended("another stager is introducing the same identifier")
         earlier = {digest: at for digest, (at, _) in first.items() if digest in known and at < known[digest].first_at}
         await identities.seen_earlier(driver, earlier)
         known |= {one.digest: Known(one.customer, one.first_at) for one in new}
-        devices = {carried.digest for one in batch for carried in one.others}
-        introduced = frozenset(one.digest for one in new)
-        return _Work(known | await identities.find(driver, devices - introduced, locked=True), introduced)
+        return _Work(known, frozenset(one.digest for one in new))
 
     async def _new_identifiers(
         self,
@@ -239,7 +239,7 @@ class Tier:
 
     async def _verify(self, driver: Driver, work: _Work) -> None:
         """With the customers locked, see that nobody merged them while we were waiting."""
-        for digest, found in (await identities.find(driver, work.known)).items():
+        for digest, found in (await identities.find(driver, work.known.keys() - work.classes.keys())).items():
             if found.customer != work.known[digest].customer:
                 raise Contended("another stager merged or split these customers")
 

@@ -38,5 +38,5 @@ class Timers:
 
     def _elapse(self, customer: int, row: customers.Row, reached: datetime) -> Change:
         state = decode_state(row.state)
-        after = let_pass(self._journeys, Folded(state, (), (), None, waiting=False), reached)
+        after = let_pass(self._journeys, Folded(state, (), (), None, None), reached)
         return Change(customer, state, after, again=False)

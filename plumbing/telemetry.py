@@ -178,7 +178,9 @@ CONSUMER_RESTARTS = Counter("jalon_consumer_restarts", "Restarts by the progress
 
 # api
 API_REQUESTS = Counter("jalon_api_requests", "Requests answered by the API", ["route", "status"], registry=REGISTRY)
-API_SECONDS = Histogram("jalon_api_seconds", "From request to answer", ["route"], buckets=_FAST, registry=REGISTRY)
+API_SECONDS = Histogram(
+    "jalon_api_seconds", "From request to the beginning of its answer", ["route"], buckets=_FAST, registry=REGISTRY
+)
 STREAM_SUBSCRIBERS = Gauge("jalon_stream_subscribers", "Open connections to /v1/stream", registry=REGISTRY)
 
 

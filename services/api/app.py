@@ -1,7 +1,7 @@
 """The API, put together: the only place of this service that builds and connects its parts.
 
 uvicorn ─► HotReads ─► Lookup ─► Customers (one query for all who wait) ─► Profiles
-              └─► FastAPI ─► routes/… ─► plumbing/store/reading/…
+              └─► Counted ─► FastAPI ─► routes/… ─► plumbing/store/reading/…
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from plumbing.telemetry import Action, log
 from schemas import identity_document
 from services.api.auth import Gate
 from services.api.catalogue import Catalogues
+from services.api.counting import Counted
 from services.api.cursors import Cursors
 from services.api.dashboard import mount_dashboard
 from services.api.hot import HotReads
@@ -68,7 +69,7 @@ class Api:
         self._following: tuple[asyncio.Task[None], ...] = ()
         self._closing = AsyncExitStack()
         self._app = HotReads(
-            make_fastapi(self.parts),
+            Counted(make_fastapi(self.parts)),
             gate=self.parts.gate,
             lookup=self.parts.lookup,
             profiles=self.parts.profiles,

@@ -104,5 +104,7 @@ async def test_health_needs_no_token(world: World) -> None:
     async with httpx.AsyncClient(base_url=world.url) as anyone:
         assert (await anyone.get("/healthz")).json() == {"status": "alive"}
         assert (await anyone.get("/readyz")).json() == {"status": "ready"}
-        assert "jalon_api_requests_total" in (await anyone.get("/metrics")).text
+        assert (await anyone.get("/v1/journeys/customer-journey/counts")).status_code == 401
+        counted = (await anyone.get("/metrics")).text
+        assert 'jalon_api_requests_total{route="/v1/journeys/{journey}/counts",status="401"}' in counted
         assert (await anyone.get("/openapi.json")).json()["openapi"].startswith("3.")

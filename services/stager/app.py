@@ -7,6 +7,7 @@ health      GET /healthz /readyz /metrics  (health.py)
 """
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -28,6 +29,7 @@ from plumbing.store.migrate import migrate
 from plumbing.store.sealing import Sealer
 from plumbing.telemetry import Action, configure, log
 from schemas import identity_document, journey_documents
+from services.serving.running import GC_THRESHOLD
 from services.stager.backoff import Backoff
 from services.stager.consume import Consumer
 from services.stager.health import serve_health
@@ -80,6 +82,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 def run(settings: Settings) -> None:
     """`jalon stager`: run until SIGTERM or SIGINT. Raises as `serve` does."""
     configure("stager", settings.log_level)
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve_until_signal(settings))
 

@@ -3,7 +3,7 @@
 A record that is no touchpoint becomes a dead letter; it never stops its partition.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -36,8 +36,8 @@ class Incoming(NamedTuple):
 
     touchpoint: Touchpoint
     order: Order
-    strong: tuple[Carried, ...]
-    others: tuple[Carried, ...]
+    strong: Sequence[Carried]
+    others: Sequence[Carried]
 
     @property
     def device(self) -> Carried | None:
@@ -62,14 +62,15 @@ class Reader:
         return _unusable(touchpoint) or self._stored_form(touchpoint)
 
     def _stored_form(self, touchpoint: Touchpoint) -> Incoming:
-        carried = [self._carry(identifier) for identifier in self._kinds.identifiers(touchpoint)]
-        stored = replace(touchpoint, identifiers={one.identifier.kind: one.digest.hex() for one in carried})
-        strong = tuple(one for one in carried if one.identifier.class_ is Class.STRONG)
-        others = tuple(one for one in carried if one.identifier.class_ is not Class.STRONG)
+        strong: list[Carried] = []
+        others: list[Carried] = []
+        digests: dict[str, str] = {}
+        for identifier in self._kinds.identifiers(touchpoint):
+            digest = self._digest(identifier.kind, identifier.value, identifier.scope)
+            digests[identifier.kind] = digest.hex()
+            (strong if identifier.class_ is Class.STRONG else others).append(Carried(digest, identifier))
+        stored = replace(touchpoint, identifiers=digests)
         return Incoming(stored, touchpoint.order, strong, others)
-
-    def _carry(self, identifier: Identifier) -> Carried:
-        return Carried(self._digest(identifier.kind, identifier.value, identifier.scope), identifier)
 
 
 def dead_letter(topic: str, partition: int, record: StoredRecord, reason: str, at: datetime) -> DeadLetter:

@@ -84,16 +84,16 @@ async def work(coming: Work, some: list[Touchpoint]) -> Work:
     return coming
 
 
-async def _kill_again_and_again(work: Work, kills: int, least_pending: int) -> None:
+async def _kill_again_and_again(work: Work, kills: int, least_pending: int, **settings: str) -> None:
     """Kill a stager and start it again: each time when some more of the work is done, and much is left."""
     step = (work.records - least_pending) // (kills + 1)
     port = free_port()
     for kill in range(kills):
-        async with work.stager(port) as stager:
+        async with work.stager(port, **settings) as stager:
             await work.reaches(step * kill + 1)
             stager.kill()
         assert await work.pending() >= least_pending
-    async with work.stager(port):
+    async with work.stager(port, **settings):
         await work.finishes()
 
 
@@ -103,7 +103,7 @@ async def test_killed_five_times_in_twenty_thousand(
     told = backlog(MANY, customers=600)
     await append_backlog(kafka_url, topic, told)
     async with Work(database_url, kafka_url, topic, len(told)) as work:
-        await _kill_again_and_again(work, KILLS, LEAST_PENDING)
+        await _kill_again_and_again(work, KILLS, LEAST_PENDING, JALON_BATCH_SIZE="500")
         export = work.export()
     assert export.count("\n") > 500
     assert export == await _clean_run(postgres, template_database, kafka_url, told)

@@ -48,7 +48,12 @@ def answers(body: Any, description: str, *problems: Problem, tagged: bool = Fals
     if tagged:
         ok["headers"] = ETAG_HEADER
         documented[304] = {"description": "nothing changed since the answer of this ETag"}
-    return documented | refusals(*problems, *_OF_READERS)
+    return documented | refusals_of_readers(*problems)
+
+
+def refusals_of_readers(*problems: Problem) -> Responses:
+    """These problems, and those of every route that readers ask."""
+    return refusals(*problems, *_OF_READERS)
 
 
 def refusals(*problems: Problem) -> Responses:

@@ -6,20 +6,17 @@ from fastapi import Request, Response
 from starlette.responses import RedirectResponse
 
 from services.api.auth import SESSION_COOKIE, SESSION_LENGTH
+from services.api.bodies import body_of
 from services.api.dashboard.rendering import page
 from services.api.parts import parts_of
-from services.api.problem import BODY_TOO_LARGE, Refusal
+from services.api.problem import Refusal
 
 _LARGEST_FORM = 8_192
 
 
 async def form_of(request: Request) -> dict[str, str]:
     """The fields of a posted form. Raises `Refusal` (body-too-large)."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LARGEST_FORM:
-            raise Refusal(BODY_TOO_LARGE)
+    body = await body_of(request, _LARGEST_FORM)
     return {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
 
 

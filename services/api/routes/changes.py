@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 from plumbing.store.reading.connection import reading
 from plumbing.store.reading.feed import kept, messages_after
 from services.api import answers as to
-from services.api.documents import Responses, answers
+from services.api.documents import Responses, answers, refusals_of_readers
 from services.api.parts import Parts, reader_of
 from services.api.problem import INVALID, Refusal
 from services.api.routes.answering import LIMIT, Limit, TheParts, TheReader, json
@@ -60,7 +60,7 @@ class Events(Response):
         return True
 
 
-@router.get("/v1/stream", responses={**answers(to.Health, "", INVALID), **_EVENTS}, openapi_extra=_LAST_EVENT_ID)
+@router.get("/v1/stream", responses={**_EVENTS, **refusals_of_readers(INVALID)}, openapi_extra=_LAST_EVENT_ID)
 async def stream(parts: TheParts, _reader: TheReader, request: Request, after: After = None) -> Response:
     """Every change of any customer's stage, as it becomes known. Resumes behind `Last-Event-ID`, or `after`."""
     return Events(parts, request, _last_event(request.headers.get("last-event-id"), after))

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from journey.errors import Fault
 from services.api.answers import Profile
+from services.api.bodies import body_of
 from services.api.documents import IF_NONE_MATCH, answers, schema_of
 from services.api.hot import matches
 from services.api.problem import BODY_TOO_LARGE, CUSTOMER_NOT_FOUND, INVALID, Refusal
@@ -48,11 +49,7 @@ async def look_up(parts: TheParts, reader: TheReader, request: Request) -> Respo
 
 
 async def _wanted(request: Request) -> Wanted:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LARGEST_BODY:
-            raise Refusal(BODY_TOO_LARGE)
+    body = await body_of(request, _LARGEST_BODY)
     try:
         return _decode(body)
     except msgspec.ValidationError:

@@ -16,7 +16,7 @@ from plumbing.store.reading.stages import how_many, reached_at, who_is_in
 from services.api import answers as to
 from services.api.auth import Reader
 from services.api.catalogue import JourneyWords
-from services.api.documents import answers
+from services.api.documents import answers, refusals_of_readers
 from services.api.parts import Parts
 from services.api.problem import BAD_CURSOR, INVALID, JOURNEY_NOT_FOUND, STAGE_NOT_FOUND, Refusal
 from services.api.routes.answering import LIMIT, Cursor, Limit, TheParts, TheReader, json
@@ -65,11 +65,11 @@ async def journey_detail(parts: TheParts, _reader: TheReader, journey: Journey) 
 @router.get(
     "/v1/journeys/{journey}/diagram",
     responses={
-        **answers(to.Health, "the drawn machine", JOURNEY_NOT_FOUND, INVALID),
         200: {
             "description": "the drawn machine",
             "content": {media: {"schema": {"type": "string"}} for media in _MEDIA.values()},
         },
+        **refusals_of_readers(JOURNEY_NOT_FOUND, INVALID),
     },
 )
 async def diagram(

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from plumbing.store.engine import Driver
+from plumbing.store.rows import put
 
 
 class DeadLetter(NamedTuple):
@@ -23,5 +24,4 @@ class DeadLetter(NamedTuple):
 
 async def keep(driver: Driver, letters: Sequence[DeadLetter]) -> None:
     """Write dead letters, as part of the batch that read them."""
-    if letters:
-        await driver.copy_records_to_table("dead_letters", records=letters, columns=DeadLetter._fields)
+    await put(driver, "dead_letters", DeadLetter._fields, letters)

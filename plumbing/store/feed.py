@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from plumbing.store.engine import Driver
+from plumbing.store.rows import put
 
 CHANNEL = "jalon_feed"
 """NOTIFY on this channel wakes up those who wait for the feed; it carries nothing."""
@@ -38,8 +39,7 @@ RETURNING feed_seq
 
 async def write(driver: Driver, messages: Sequence[Message]) -> None:
     """Put messages into the outbox, as part of the batch."""
-    if messages:
-        await driver.copy_records_to_table("outbox", records=messages, columns=Message._fields)
+    await put(driver, "outbox", Message._fields, messages)
 
 
 async def number(driver: Driver, limit: int) -> int:

@@ -28,11 +28,17 @@ ON CONFLICT (topic, partition) DO UPDATE SET epoch = positions.epoch + 1, owner 
 RETURNING partition, log_id, next_offset, epoch
 """
 
-_LOCK = """
-SELECT partition, next_offset, epoch FROM positions
+_TURN = 0x6A616C6F6E02
+"""An advisory lock: batches hold it together, but for one that keeps colliding with the others."""
+
+_LOCK = f"""
+WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared({_TURN}))
+SELECT partition, next_offset, epoch FROM turn, positions
 WHERE topic = $1 AND partition = ANY($2::integer[])
-ORDER BY partition FOR UPDATE
-"""
+ORDER BY partition FOR UPDATE OF positions
+"""  # noqa: S608 - a number of ours
+
+_LOCK_ALONE = _LOCK.replace("lock_shared", "lock")
 
 _ADVANCE = """
 UPDATE positions SET next_offset = new.next_offset, read_to = greatest(positions.read_to, new.read_to)
@@ -64,12 +70,14 @@ async def claim(
     return {row["partition"]: Claim(row["next_offset"], row["epoch"]) for row in rows}
 
 
-async def lock(driver: Driver, topic: str, claims: Mapping[int, Claim]) -> None:
+async def lock(driver: Driver, topic: str, claims: Mapping[int, Claim], *, alone: bool = False) -> None:
     """Hold the positions until the end of the transaction, when they still are as `claims` says.
+
+    `alone`: beside no other transaction that holds positions. To be called before anything else is locked.
 
     Raises `Fenced` when another owner has claimed one of them or its position has moved.
     """
-    rows = await driver.fetch(_LOCK, topic, sorted(claims))
+    rows = await driver.fetch(_LOCK_ALONE if alone else _LOCK, topic, sorted(claims))
     found = {row["partition"]: Claim(row["next_offset"], row["epoch"]) for row in rows}
     for partition, held in claims.items():
         if found.get(partition) != held:

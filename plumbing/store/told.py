@@ -9,6 +9,7 @@ import msgspec
 
 from journey.outcomes import Fact, Transition
 from plumbing.store.engine import Driver
+from plumbing.store.rows import put
 
 
 class Stay(NamedTuple):
@@ -111,7 +112,7 @@ async def add(driver: Driver, added: Sequence[tuple[int, Transition]], at: datet
         )
         for customer, t in added
     ]
-    await driver.copy_records_to_table("transitions", records=rows, columns=_TRANSITION)
+    await put(driver, "transitions", _TRANSITION, rows)
 
 
 async def forget_stays_and_facts(driver: Driver, customers: Collection[int]) -> None:
@@ -130,7 +131,7 @@ async def stay(driver: Driver, stays: Sequence[Stay]) -> None:
     ended = [(s.customer, s.journey, s.place - 1, s.entered_at) for s in firsts if s.place]
     if ended:
         await driver.execute(_LEAVE, *(list(column) for column in zip(*ended, strict=True)))
-    await driver.copy_records_to_table("stays", records=ordered, columns=Stay._fields)
+    await put(driver, "stays", Stay._fields, ordered)
 
 
 async def note(driver: Driver, facts: Mapping[int, tuple[int, Sequence[Fact]]]) -> None:
@@ -151,5 +152,4 @@ async def note(driver: Driver, facts: Mapping[int, tuple[int, Sequence[Fact]]]) 
         for customer, (first, found) in facts.items()
         for index, fact in enumerate(found)
     ]
-    if rows:
-        await driver.copy_records_to_table("facts", records=rows, columns=_FACT)
+    await put(driver, "facts", _FACT, rows)

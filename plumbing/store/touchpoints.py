@@ -9,8 +9,9 @@ from typing import Any
 from journey.touchpoint import Order, Touchpoint
 from plumbing.store.bodies import COLUMNS, StoredTouchpoint, unpack
 from plumbing.store.engine import Driver
+from plumbing.store.rows import put
 
-_COPIES = "SELECT * FROM touchpoints WHERE source = $1 AND id = ANY($2::text[])"
+_COPIES = "SELECT * FROM touchpoints WHERE source = $1 AND id = ANY($2::text[]) ORDER BY id FOR UPDATE"
 
 _REPLACE = """
 UPDATE touchpoints SET customer = $3, occurred_at = $4, sequence = $5, received_at = $6, type = $7, channel = $8,
@@ -50,20 +51,19 @@ Key = tuple[str, str]
 
 
 async def copies(driver: Driver, keys: Collection[Key]) -> Mapping[Key, Mapping[str, Any]]:
-    """The stored rows of those (source, id) that are stored."""
+    """The stored rows of those (source, id) that are stored, held: another stager may have a further copy."""
     by_source: dict[str, list[str]] = defaultdict(list)
     for source, id_ in keys:
         by_source[source].append(id_)
     found: dict[Key, Mapping[str, Any]] = {}
-    for source, ids in by_source.items():
+    for source, ids in sorted(by_source.items()):
         found |= {(source, row["id"]): row for row in await driver.fetch(_COPIES, source, ids)}
     return found
 
 
 async def insert(driver: Driver, rows: Sequence[StoredTouchpoint]) -> None:
     """Write new rows; UniqueViolationError means that another stager just wrote a copy: do the batch again."""
-    if rows:
-        await driver.copy_records_to_table("touchpoints", records=rows, columns=COLUMNS)
+    await put(driver, "touchpoints", COLUMNS, rows)
 
 
 async def replace(driver: Driver, rows: Sequence[StoredTouchpoint]) -> None:

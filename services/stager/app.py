@@ -30,6 +30,7 @@ from plumbing.store.sealing import Sealer
 from plumbing.telemetry import Action, configure, log
 from schemas import identity_document, journey_documents
 from services.serving.running import GC_THRESHOLD
+from services.serving.server import listen
 from services.stager.backoff import Backoff
 from services.stager.consume import Consumer
 from services.stager.health import serve_health
@@ -55,6 +56,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     sealer = Sealer(settings.key)
     kinds = Kinds(parse_identity(identity_document()))
     documents = _documents(settings)
+    listener = listen(settings.host, settings.stager_port)
     engine = make_engine(settings.database_url, connections=settings.database_connections, application="jalon-stager")
     try:
         journeys = await _prepare(settings, engine, documents, stop)
@@ -69,12 +71,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 tasks.create_task(_stop_all_when_done(consumer.run(stop), stop))
                 tasks.create_task(_repeat(_Clockwork(Timers(engine, journeys, kinds), consumer, staged).look, stop))
                 tasks.create_task(_sequence(engine, staged, stop))
-                tasks.create_task(serve_health(settings, consumer.progress, stop))
+                tasks.create_task(serve_health(settings, listener, consumer.progress, stop))
                 log(Action.STARTED, service="stager", member=member, journeys=len(journeys.machines))
                 await stop.wait()
                 log(Action.STOPPING, service="stager")
         await sequence(engine)
     finally:
+        listener.close()
         await engine.dispose()
         log(Action.STOPPED, service="stager")
 
@@ -151,7 +154,7 @@ async def _repeat(step: Callable[[], Awaitable[float]], stop: asyncio.Event) -> 
             seconds = await step()
             backoff.reset()
         except (StoreUnavailable, Contended) as error:
-            log(Action.FAILED, exc=error, reason="the store is away: trying again")
+            log(Action.FAILED, logging.WARNING, exc=error, reason="the store is away: trying again")
             await backoff.wait(stop)
             continue
         await _wait_for(stop, seconds)

@@ -33,8 +33,6 @@ ATTEMPTS_BESIDE_OTHERS = 3
 ATTEMPTS = 10
 """After so many it is no other stager that is in the way: the consumer starts anew, and says so."""
 
-_TURN = 0x6A616C6F6E02  # advisory lock: shared by normal batches, exclusive for one that keeps colliding
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -70,7 +68,8 @@ class Stage:
             attempt += 1
             try:
                 async with transaction(self._engine) as driver:
-                    await _take_turn(driver, alone=attempt > ATTEMPTS_BESIDE_OTHERS)
+                    alone = attempt > ATTEMPTS_BESIDE_OTHERS
+                    await positions.lock(driver, batch.topic, batch.claims, alone=alone)
                     await self._stage(driver, batch)
                 return
             except Contended as error:
@@ -80,7 +79,6 @@ class Stage:
                     raise
 
     async def _stage(self, driver: Driver, batch: Batch) -> None:
-        await positions.lock(driver, batch.topic, batch.claims)
         if batch.incoming:
             await self._apply(driver, batch.incoming)
         await dead_letters.keep(driver, batch.letters)
@@ -130,11 +128,6 @@ async def fold_again_all(
         folded: Folded = fold_again(journeys, histories.get(customer, []), reached)
         changes.append(Change(customer, decode_state(rows[customer].state), folded, again=True))
     return changes
-
-
-async def _take_turn(driver: Driver, *, alone: bool) -> None:
-    kind = "" if alone else "_shared"
-    await driver.execute(f"SELECT pg_advisory_xact_lock{kind}({_TURN})")
 
 
 def _row(one: Incoming, ties: Ties) -> StoredTouchpoint:

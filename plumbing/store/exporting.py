@@ -176,7 +176,8 @@ class Exporter:
     async def differences(self) -> AsyncIterator[Difference | None]:
         """For each customer None, or in which parts the stored rows differ from a fold up to the stored horizon.
 
-        What is due and not written yet is no difference: stored rows are first brought up to the horizon.
+        What is due and not written yet is no difference: stored rows are first brought up to the horizon. Nor is what
+        the stager folded ahead of it, as it may while nothing can come before: such a customer is folded as far.
         """
         journeys = await load_active(self._engine)
         async with self._snapshot() as driver:
@@ -186,8 +187,10 @@ class Exporter:
                 histories = await touchpoints.histories(driver, customers)
                 for customer, digest in customers.items():
                     history = histories.get(customer, [])
-                    again = _folded(journeys, history, until)
-                    here = _continued(journeys, lived[customer], history, until)
+                    last = decode_state(lived[customer].state).last
+                    reached = max(until, last.occurred_at) if last else until
+                    again = _folded(journeys, history, reached)
+                    here = _continued(journeys, lived[customer], history, reached)
                     pairs = zip(Lived._fields, here, again, strict=True)
                     parts = tuple(name for name, one, other in pairs if one != other)
                     yield Difference(digest.hex(), parts) if parts else None

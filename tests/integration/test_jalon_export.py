@@ -10,11 +10,11 @@ import pytest
 from jalon.demo.crowd import crowd
 from jalon.stories import read
 from journey.touchpoint import Touchpoint
-from plumbing.clock import new_id
+from plumbing.clock import new_id, now
 from plumbing.embedded.postgres import EmbeddedPostgres
 from tests.support.command import run_jalon
 from tests.support.database import clone, drop, sibling
-from tests.support.stager import SECRET, append, looking_into, running_stager, stager_settings
+from tests.support.stager import SECRET, append, looking_into, running_stager, stager_settings, touchpoint
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 LUDOVIC = read("ludovic")
@@ -92,6 +92,18 @@ async def test_a_stored_row_that_no_fold_gives_is_found(database_url: str) -> No
     assert verified.returncode == 1
     assert verified.stderr.splitlines()[-2].endswith("another fold gives other transitions")
     assert "ludovic" not in verified.stderr
+
+
+async def test_what_is_folded_ahead_of_the_horizon_is_no_difference(database_url: str) -> None:
+    at = now()
+    await stage(database_url, [[touchpoint("1", "order_completed", occurred_at=at, received_at=at)]])
+    async with looking_into(database_url) as store:
+        await store.value("UPDATE horizon SET reached_at = reached_at - interval '1 hour'")
+    verified = run_jalon(
+        "export", "--verify", environment={"JALON_DATABASE_URL": database_url, "JALON_SECRET_KEY": SECRET}
+    )
+    assert "1 customers folded again, 0 differ" in verified.stderr
+    assert verified.returncode == 0
 
 
 async def test_what_cannot_be_done_is_said_in_one_line(database_url: str) -> None:

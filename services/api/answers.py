@@ -138,7 +138,7 @@ class TimelineItem(Answer, frozen=True, kw_only=True, tag_field="kind"):
 
 
 class TouchpointItem(TimelineItem, frozen=True, kw_only=True, tag="touchpoint"):
-    """`traits` and `context` are null for those who may not see personal data."""
+    """`properties`, `traits` and `context` are null for those who may not see personal data: any may hold some."""
 
     id: str
     source: str
@@ -149,7 +149,7 @@ class TouchpointItem(TimelineItem, frozen=True, kw_only=True, tag="touchpoint"):
     sequence: int
     received_at: datetime
     tied: Tie
-    properties: Mapping[str, Any]
+    properties: Mapping[str, Any] | None
     traits: Mapping[str, Any] | None
     context: Mapping[str, Any] | None
 

@@ -39,7 +39,7 @@ def _touchpoint(item: Touched, kinds: Kinds, personal: bool) -> TouchpointItem:
         sequence=touchpoint.sequence,
         received_at=touchpoint.received_at,
         tied=Tie(by=item.by or kinds.identifiers(touchpoint)[0].kind, claimed=item.claimed),
-        properties=touchpoint.properties,
+        properties=touchpoint.properties if personal else None,
         traits=touchpoint.traits if personal else None,
         context=touchpoint.context if personal else None,
     )

@@ -44,7 +44,7 @@ LUDOVIC = [
         "order_completed",
         "store",
         {"loyalty_card": CARD, "email": EMAIL, "ticket_id": "42"},
-        properties={"total": "119.90", "currency": "EUR"},
+        properties={"total": "119.90", "currency": "EUR", "deliver_to": "Ludovic Martin"},
         context={"url": "https://shop.example/?mail=secret"},
     ),
     touched(timedelta(days=3), "review_submitted", "social", {"email": EMAIL}, properties={"rating": 5}),

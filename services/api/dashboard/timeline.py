@@ -55,7 +55,7 @@ class Entry:
     @property
     def details(self) -> list[str]:
         """What the touchpoint's properties say, as far as it is short."""
-        properties = self.touchpoint.properties if self.touchpoint else {}
+        properties = (self.touchpoint and self.touchpoint.properties) or {}
         plain = [(name, value) for name, value in properties.items() if isinstance(value, str | int | float | bool)]
         return [f"{name.replace('_', ' ')}: {value}" for name, value in plain[:_DETAILS_SHOWN]]
 

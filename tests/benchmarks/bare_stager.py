@@ -64,9 +64,10 @@ async def main(database_url: str, bootstrap: str, topic: str) -> None:
     decoder = msgspec.json.Decoder(Touchpoint)
     connection = await asyncpg.connect(database_url)
     await connection.execute(TABLES)
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_min_bytes=1)
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest", fetch_min_bytes=1
+    )
     await consumer.start()
-    await consumer.seek_to_beginning()
     while True:
         fetched = await consumer.getmany(timeout_ms=100, max_records=BATCH)
         if fetched:

@@ -132,5 +132,5 @@ async def test_the_stager_against_a_bare_loop(parts: Parts, names: list[str], tm
     for index, document in enumerate(journey_documents()):
         if names == ["all four"] or any(f"journey: {name}\n" in document for name in names):
             (tmp_path / f"{index}.yaml").write_text(document, encoding="utf-8")
-    ratio = await median_ratio(f"stager, {names[0]}", lambda: _ours(parts, tmp_path), lambda: _bare(parts), pairs=3)
+    ratio = await median_ratio(f"stager, {names[0]}", lambda: _ours(parts, tmp_path), lambda: _bare(parts), pairs=2)
     assert ratio >= 0.35

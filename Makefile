@@ -79,8 +79,11 @@ browser: dev
 		$(BIN)/playwright install chromium || \
 		{ echo "The tests of the page need Chromium. On Debian and Ubuntu: apt-get install chromium" >&2; exit 1; }
 
+# Most tests wait for processes that they start, kill or stop: several files at a time, each run with its own servers.
+TESTERS ?= 3
+
 test: dev browser ## all tests, on real Kafka and Postgres (ARGS='-k words' for some)
-	@$(BIN)/pytest -m "not long and not bench" $(ARGS)
+	@$(BIN)/pytest -m "not long and not bench" -n $(TESTERS) --dist loadfile $(ARGS)
 
 test-long: dev ## the tests that take minutes: kills and soaks
 	@$(BIN)/pytest -m long $(ARGS)

@@ -192,6 +192,7 @@ ONE = json.dumps(GOOD).encode()
         ("zstd", zstandard.compress(ONE[:9]) + zstandard.compress(ONE[9:])),
         ("identity", ONE),
     ],
+    ids=["gzip", "gzip in two", "in capitals", "zlib", "deflate", "zstd", "zstd in two", "identity"],
 )
 async def test_bodies_may_be_compressed(ingest: IngestInProcess, encoding: str, body: bytes) -> None:
     assert (await ingest.post(body, {"content-encoding": encoding})).status == 202

@@ -31,6 +31,7 @@ from services.api.hot import HotReads
 from services.api.lookup import Lookup
 from services.api.openapi import serve_document
 from services.api.parts import Parts
+from services.api.past import Past
 from services.api.profile import Profiles
 from services.api.refusing import refuse_as_problems
 from services.api.routes import ROUTERS
@@ -53,13 +54,15 @@ class Api:
         self._bell = FeedBell(settings.database_url)
         self._pool = make_pool(settings.database_url, _POOL)
         engine = make_engine(settings.database_url, connections=settings.database_connections, application="jalon-api")
+        catalogues = Catalogues()
         self.parts = Parts(
             settings=settings,
             engine=engine,
             gate=Gate(self._keyring, settings.key),
-            catalogues=Catalogues(),
+            catalogues=catalogues,
             lookup=Lookup(Customers(self._pool, _references(identity)), kinds, sealer, settings.phone_region),
             profiles=Profiles(kinds, sealer),
+            past=Past(engine, catalogues),
             cursors=Cursors(sealer),
             stream=Stream(engine, self._bell),
             kinds=kinds,

@@ -68,6 +68,7 @@ class JourneyWords:
 class Catalogue:
     """The definitions in force. `fingerprint` tells two catalogues apart."""
 
+    machines: Journeys
     journeys: Mapping[str, JourneyWords]
     fingerprint: bytes
 
@@ -76,7 +77,7 @@ def make_catalogue(journeys: Journeys) -> Catalogue:
     """The catalogue of these machines."""
     words = {name: _words(machine) for name, machine in journeys.machines.items()}
     versions = msgspec.json.encode(sorted((name, machine.version) for name, machine in journeys.machines.items()))
-    return Catalogue(words, sha256(versions).digest())
+    return Catalogue(journeys, words, sha256(versions).digest())
 
 
 class Catalogues:

@@ -1,6 +1,7 @@
 """The hottest reads, without a framework in the way: a profile by id, and by identifier.
 
-GET /v1/customers/{id} and GET /v1/customers/by/{kind}/{value}. `routes/customers.py` documents them.
+GET /v1/customers/{id} and GET /v1/customers/by/{kind}/{value}, as customers are now. `routes/customers.py` documents
+them, and answers those that ask for another instant.
 """
 
 import logging
@@ -43,7 +44,7 @@ class HotReads:
         self._seconds = API_SECONDS.labels(_ROUTE)
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "GET" and scope["path"].startswith(_PREFIX):
+        if _is_hot(scope):
             name = scope["path"][len(_PREFIX) :]
             if name.startswith(_BY) or (name and "/" not in name):
                 await self._answer(scope, name, send)
@@ -85,6 +86,15 @@ class HotReads:
         kind, _, value = name[len(_BY) :].partition("/")
         source = parse_qs(query.decode("latin-1")).get("source", [""])[0] if query else ""
         return await self._lookup.by_identifier(kind, value, source)
+
+
+def _is_hot(scope: asgi.Scope) -> bool:
+    return (
+        scope["type"] == "http"
+        and scope["method"] == "GET"
+        and scope["path"].startswith(_PREFIX)
+        and b"at=" not in scope["query_string"]
+    )
 
 
 def matches(if_none_match: str, etag: str) -> bool:

@@ -1,15 +1,15 @@
 """The OpenAPI document of this service, made from its routes; `python -m services.api.openapi` prints it."""
 
 import sys
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from fastapi import APIRouter, FastAPI, Path, Query
+from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from services.api import answers as to
-from services.api.documents import IF_NONE_MATCH, REFERENCES, answers
-from services.api.problem import CUSTOMER_NOT_FOUND, ProblemDetails
+from services.api.documents import REFERENCES
+from services.api.problem import ProblemDetails
 from services.api.routes import ROUTERS
 from services.api.routes.customers import Wanted
 
@@ -25,31 +25,10 @@ _SECURITY = {
 
 _OPEN = {"/healthz", "/readyz", "/metrics"}
 
-hot = APIRouter(tags=["customers"])
-"""What `hot.py` answers before any router is asked: it is here to be documented, not to be called."""
-
-_PROFILE = answers(to.Profile, "where the customer is, why, and what may come next", CUSTOMER_NOT_FOUND, tagged=True)
-
-
-@hot.get("/v1/customers/{id}", responses=_PROFILE, openapi_extra=IF_NONE_MATCH)
-def profile(
-    id: Annotated[str, Path(description="Any id that the customer ever had: 32 hexadecimal digits.")],  # noqa: A002
-) -> None:
-    """The customer of this id: stage in every journey, since when, why, and what may come next."""
-
-
-@hot.get("/v1/customers/by/{kind}/{value}", responses=_PROFILE, openapi_extra=IF_NONE_MATCH)
-def profile_by_identifier(
-    kind: Annotated[str, Path(description="`email`, `phone`, `loyalty_card`, `anonymous_id`, `order_id` …")],
-    value: Annotated[str, Path(description="However it is spelled.")],
-    source: Annotated[str, Query(description="Who sent it, where values count within one source only.")] = "",
-) -> None:
-    """The same of whom this identifier names now. `lookup` keeps it out of logs of URLs."""
-
 
 def document() -> dict[str, Any]:
     """The document, the same for every deployment."""
-    routes = [route for router in (hot, *ROUTERS) for route in router.routes]
+    routes = [route for router in ROUTERS for route in router.routes]
     made = get_openapi(title="Jalon", version="1", description=_ABOUT, routes=routes)
     for path, operations in made["paths"].items():
         for operation in operations.values():

@@ -13,6 +13,7 @@ from services.api.auth import Gate, Reader
 from services.api.catalogue import Catalogues
 from services.api.cursors import Cursors
 from services.api.lookup import Lookup
+from services.api.past import Past
 from services.api.profile import Profiles
 from services.api.stream import Stream
 
@@ -27,6 +28,7 @@ class Parts:
     catalogues: Catalogues
     lookup: Lookup
     profiles: Profiles
+    past: Past
     cursors: Cursors
     stream: Stream
     kinds: Kinds

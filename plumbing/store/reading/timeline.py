@@ -103,11 +103,12 @@ Item = Touched | Moved | Noted
 
 
 class Page(NamedTuple):
-    """Which part of a history: at most `limit` items behind `after`, newest or oldest first."""
+    """Which part of a history: at most `limit` items behind `after`, newest or oldest first, up to `until`."""
 
     limit: int
     after: Place | None = None
     newest_first: bool = False
+    until: datetime | None = None
 
     def cut(self, *parts: Iterable[Item]) -> list[Item]:
         """The parts, each in this order, as one of at most `limit` items."""
@@ -180,6 +181,8 @@ async def _touchpoints(connection: AsyncConnection, customer: int, page: Page) -
         .order_by(*(column.desc() if page.newest_first else column for column in place))
         .limit(page.limit)
     )
+    if page.until is not None:
+        query = query.where(table.occurred_at <= page.until)
     if page.after is not None:
         here = _literal(page.after[:4])
         if not page.newest_first:
@@ -222,6 +225,8 @@ def _caused(query: Select[Any], table: Any) -> Select[Any]:
 
 
 def _paged(query: Select[Any], place: tuple[ColumnElement[Any], ...], page: Page) -> Select[Any]:
+    if page.until is not None:
+        query = query.where(place[0] <= page.until)
     if page.after is not None:
         here = _literal(page.after)
         if page.newest_first:

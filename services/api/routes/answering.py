@@ -5,7 +5,8 @@ from hashlib import blake2b
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import Depends, Query, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
+from pydantic import AwareDatetime, BeforeValidator
 
 from plumbing.store.reading.customers import Found
 from services.api.auth import Reader
@@ -15,6 +16,20 @@ encode = msgspec.json.Encoder().encode
 
 TheParts = Annotated[Parts, Depends(parts_of)]
 TheReader = Annotated[Reader, Depends(reader_of)]
+
+CustomerId = Annotated[str, Path(description="Any id that the customer ever had: 32 hexadecimal digits.")]
+
+
+def _spelled_out(sent: object) -> object:
+    """Only what RFC 3339 writes: pydantic would take numbers as well, and guess their unit."""
+    return sent if isinstance(sent, str) and "T" in sent.upper() else "not an instant"
+
+
+At = Annotated[
+    AwareDatetime | None,
+    BeforeValidator(_spelled_out),
+    Query(description="As it was at this instant (RFC 3339, with its offset), by all that is known today."),
+]
 
 LIMIT = 50
 Limit = Annotated[int, Query(ge=1, le=500, description="Items of a page at most.")]

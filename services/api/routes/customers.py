@@ -1,21 +1,26 @@
-"""A customer by an identifier that should not stand in a URL. The other ways to a profile are in `hot.py`."""
+"""A customer, by an id or by an identifier, now or as they were. `hot.py` answers most of it without any of this."""
 
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from journey.errors import Fault
+from plumbing.store.reading.customers import Found
 from services.api.answers import Profile
 from services.api.bodies import body_of
 from services.api.documents import IF_NONE_MATCH, answers, schema_of
 from services.api.hot import matches
 from services.api.problem import BODY_TOO_LARGE, CUSTOMER_NOT_FOUND, INVALID, Refusal
-from services.api.routes.answering import TheParts, TheReader, encoded
+from services.api.routes.answering import At, CustomerId, TheParts, TheReader, encoded, etag_of
 
 router = APIRouter(tags=["customers"])
 
 _LARGEST_BODY = 16_384
+
+_PROFILE = answers(
+    Profile, "where the customer is, why, and what may come next", CUSTOMER_NOT_FOUND, INVALID, tagged=True
+)
 
 
 class Wanted(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -29,6 +34,32 @@ class Wanted(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 _decode = msgspec.json.Decoder(Wanted).decode
 
 
+@router.get("/v1/customers/{id}", responses=_PROFILE, openapi_extra=IF_NONE_MATCH)
+async def profile(
+    parts: TheParts,
+    reader: TheReader,
+    request: Request,
+    id: CustomerId,  # noqa: A002
+    at: At = None,
+) -> Response:
+    """The customer of this id: stage in every journey, since when, why, and what may come next."""
+    return await _answer(parts, reader, request, await parts.lookup.by_id(id), at)
+
+
+@router.get("/v1/customers/by/{kind}/{value:path}", responses=_PROFILE, openapi_extra=IF_NONE_MATCH)
+async def profile_by_identifier(
+    parts: TheParts,
+    reader: TheReader,
+    request: Request,
+    kind: Annotated[str, Path(description="`email`, `phone`, `loyalty_card`, `anonymous_id`, `order_id` …")],
+    value: Annotated[str, Path(description="However it is spelled.")],
+    source: Annotated[str, Query(description="Who sent it, where values count within one source only.")] = "",
+    at: At = None,
+) -> Response:
+    """The same of whom this identifier names now. `lookup` keeps it out of logs of URLs."""
+    return await _answer(parts, reader, request, await parts.lookup.by_identifier(kind, value, source), at)
+
+
 @router.post(
     "/v1/customers/lookup",
     responses=answers(Profile, "the profile", CUSTOMER_NOT_FOUND, INVALID, BODY_TOO_LARGE, tagged=True),
@@ -37,14 +68,20 @@ _decode = msgspec.json.Decoder(Wanted).decode
         "requestBody": {"required": True, "content": {"application/json": {"schema": schema_of(Wanted)}}},
     },
 )
-async def look_up(parts: TheParts, reader: TheReader, request: Request) -> Response:
+async def look_up(parts: TheParts, reader: TheReader, request: Request, at: At = None) -> Response:
     """The profile of whom this identifier names now."""
     wanted = await _wanted(request)
     found = await parts.lookup.by_identifier(wanted.kind, wanted.value, wanted.source)
+    return await _answer(parts, reader, request, found, at)
+
+
+async def _answer(parts: TheParts, reader: TheReader, request: Request, found: Found, at: At) -> Response:
     catalogue, personal = parts.catalogues.current, reader.sees_personal_data
-    etag = parts.profiles.etag(found, catalogue, personal)
+    etag = parts.profiles.etag(found, catalogue, personal) if at is None else etag_of(parts, found, reader, request)
     if matches(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers={"etag": etag})
+    if at is not None:
+        found = await parts.past.at(found, at)
     return encoded(parts.profiles.encode(found, catalogue, personal), {"etag": etag})
 
 

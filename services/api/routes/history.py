@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from plumbing.store.reading.connection import reading
 from plumbing.store.reading.timeline import Item, Page, Place, history, moves
@@ -12,11 +12,22 @@ from services.api.documents import IF_NONE_MATCH, answers
 from services.api.history import items, transition
 from services.api.hot import matches
 from services.api.problem import BAD_CURSOR, CUSTOMER_NOT_FOUND, INVALID
-from services.api.routes.answering import LIMIT, Cursor, Limit, Order, TheParts, TheReader, etag_of, json, list_of
+from services.api.routes.answering import (
+    LIMIT,
+    At,
+    Cursor,
+    CustomerId,
+    Limit,
+    Order,
+    TheParts,
+    TheReader,
+    etag_of,
+    json,
+    list_of,
+)
 
 router = APIRouter(tags=["customers"])
 
-CustomerId = Annotated[str, Path(description="Any id that the customer ever had: 32 hexadecimal digits.")]
 Retracted = Annotated[bool, Query(description="With transitions that were told and no longer hold.")]
 Facts = Annotated[bool, Query(description="With facts: pains, moments of truth, measures, dead time, actions.")]
 
@@ -37,18 +48,19 @@ async def timeline(  # noqa: PLR0913, PLR0917 (each is a parameter of the query)
     id: CustomerId,  # noqa: A002
     facts: Facts = False,
     retracted: Retracted = False,
+    at: At = None,
     order: Order = Order.ASC,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> Response:
     """Touchpoints and transitions in the order in which they came about."""
-    name = list_of(request, order, facts, retracted)
+    name = list_of(request, order, facts, retracted, at)
     after = parts.cursors.read(name, cursor, Place)
     found = await parts.lookup.by_id(id)
     etag = etag_of(parts, found, reader, request)
     if matches(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers={"etag": etag})
-    page = Page(limit + 1, after, order is Order.DESC)
+    page = Page(limit + 1, after, order is Order.DESC, at)
     async with reading(parts.engine) as connection:
         rows = await history(connection, found.customer, page, with_facts=facts, with_retracted=retracted)
     shown = items(rows[:limit], parts.catalogues.current, parts.kinds, personal=reader.sees_personal_data)
@@ -66,18 +78,19 @@ async def transitions(  # noqa: PLR0913, PLR0917 (each is a parameter of the que
     request: Request,
     id: CustomerId,  # noqa: A002
     retracted: Retracted = False,
+    at: At = None,
     order: Order = Order.ASC,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> Response:
     """How the customer came to where they are: each transition with its rule and its cause."""
-    name = list_of(request, order, retracted)
+    name = list_of(request, order, retracted, at)
     after = parts.cursors.read(name, cursor, Place)
     found = await parts.lookup.by_id(id)
     etag = etag_of(parts, found, reader, request)
     if matches(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers={"etag": etag})
-    page = Page(limit + 1, after, order is Order.DESC)
+    page = Page(limit + 1, after, order is Order.DESC, at)
     async with reading(parts.engine) as connection:
         rows = await moves(connection, found.customer, page, with_retracted=retracted)
     shown = tuple(transition(row, parts.catalogues.current) for row in rows[:limit])

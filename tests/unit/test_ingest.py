@@ -199,7 +199,13 @@ async def test_bodies_may_be_compressed(ingest: IngestInProcess, encoding: str, 
     assert len(ingest.log.records) == 1
 
 
-@pytest.mark.parametrize("media", ["application/json; charset=utf-8", "text/plain;charset=UTF-8", "TEXT/PLAIN", ""])
+# `curl -d` without a header says that what it sends is a form
+CURL = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    "media", ["application/json; charset=utf-8", "text/plain;charset=UTF-8", "TEXT/PLAIN", "", CURL]
+)
 async def test_json_comes_under_several_names(ingest: IngestInProcess, media: str) -> None:
     assert (await ingest.post(GOOD, {"content-type": media})).status == 202
 

@@ -99,6 +99,7 @@ async def _customer(request: Request, parts: Parts, reader: Reader) -> Response:
         "customer.html",
         profile=profile,
         visited=been,
+        personas={here.persona.name: here.persona for here in profile.journeys if here.persona}.values(),
         journeys=[(here, words_of(parts, here.journey)) for here in profile.journeys],
         actions=sorted({one for here in profile.journeys for one in here.actions}, key=lambda one: -one.priority),
         entries=entries(items(rows[:_LINES], catalogue, parts.kinds, personal=personal)),

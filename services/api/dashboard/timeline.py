@@ -45,8 +45,14 @@ class Entry:
 
     @property
     def shown(self) -> list[TransitionItem | FactItem]:
-        """The effects that are worth a line: an action that is no longer called for is not."""
-        return [one for one in self.effects if not (isinstance(one, FactItem) and one.fact == Kind.ACTION_WITHDRAWN)]
+        """The effects that are worth a line: not an action no longer called for, nor one persona in each journey."""
+        worth: dict[object, TransitionItem | FactItem] = {}
+        for one in self.effects:
+            if isinstance(one, FactItem) and one.fact == Kind.ACTION_WITHDRAWN:
+                continue
+            said = one.name if isinstance(one, FactItem) and one.fact == Kind.PERSONA else id(one)
+            worth.setdefault(said, one)
+        return list(worth.values())
 
     @property
     def late(self) -> bool:

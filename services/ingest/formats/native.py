@@ -19,7 +19,8 @@ from services.ingest.problem import BAD_JSON, BATCH_TOO_LONG, INVALID_TOUCHPOINT
 from services.ingest.strict_json import names_are_distinct, repeated_name
 
 LINES = frozenset({b"application/x-ndjson", b"application/ndjson", b"application/jsonl", b"application/x-jsonlines"})
-JSON = frozenset({b"", b"application/json", b"text/plain"})
+JSON = frozenset({b"", b"application/json", b"text/plain", b"application/x-www-form-urlencoded"})
+"""The last one is what `curl -d` says of whatever it sends."""
 
 _one = msgspec.json.Decoder(SentTouchpoint)
 _one_shallow = msgspec.json.Decoder(ShallowTouchpoint)

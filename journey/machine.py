@@ -6,9 +6,12 @@ Each persona has its own plan of each stage, because a persona may change thresh
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from hashlib import sha256
+from typing import Any
 
 from journey.checks import check_together
-from journey.conditions import Predicate, Traits, compile_where, traits_named
+from journey.conditions import Predicate, Traits, compile_where, names_in
 from journey.errors import InvalidDefinition
 from journey.grammar import (
     Action,
@@ -76,10 +79,16 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Journeys:
-    """The definitions that are in force together, by name, and the traits that any of them looks at."""
+    """The definitions that are in force together, by name, and what any of them looks at in a touchpoint.
+
+    `fingerprint` (8 bytes) names the versions: what was folded under other ones has another.
+    """
 
     machines: Mapping[str, Machine]
     traits: frozenset[str]
+    properties: frozenset[str]
+    context: frozenset[str]
+    fingerprint: bytes
 
 
 def compile_journeys(definitions: Iterable[Definition]) -> Journeys:
@@ -91,8 +100,15 @@ def compile_journeys(definitions: Iterable[Definition]) -> Journeys:
     faults = check_together(ordered)
     if faults:
         raise InvalidDefinition(faults=tuple(faults))
-    traits = frozenset().union(*(_traits(definition) for definition in ordered))
-    return Journeys({definition.journey: compile_machine(definition) for definition in ordered}, traits)
+    guards = [where for definition in ordered for where in _guards(definition)]
+    versions = " ".join(f"{definition.journey}:{definition.version}" for definition in ordered)
+    return Journeys(
+        machines={definition.journey: compile_machine(definition) for definition in ordered},
+        traits=_named("traits", guards),
+        properties=_named("properties", guards),
+        context=_named("context", guards),
+        fingerprint=sha256(versions.encode()).digest()[:8],
+    )
 
 
 def compile_machine(definition: Definition) -> Machine:
@@ -229,9 +245,13 @@ def _marks(definition: Definition) -> Mapping[str, Marks]:
     return {type_: Marks(*(pick(found, part) for part in pieces)) for type_, found in parts.items()}
 
 
-def _traits(definition: Definition) -> frozenset[str]:
-    """The traits that a definition looks at anywhere."""
-    guards = [rule.where for rule in definition.transitions]
+def _named(bag: str, guards: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    return frozenset().union(*map(partial(names_in, bag), guards))
+
+
+def _guards(definition: Definition) -> list[Mapping[str, Any]]:
+    """Every `where` of a definition."""
+    guards: list[Mapping[str, Any]] = [rule.where for rule in definition.transitions]
     guards += [persona.where for persona in definition.personas]
     guards += [moment.where for moment in definition.moments]
     guards += [content.where for content in definition.content]
@@ -243,4 +263,4 @@ def _traits(definition: Definition) -> frozenset[str]:
         guards += [end.where for end in (measure.starts, measure.stops) if end]
     if definition.begins:
         guards.append(definition.begins.where)
-    return frozenset().union(*map(traits_named, guards))
+    return guards

@@ -172,7 +172,9 @@ LAG_RECORDS = Gauge("jalon_lag_records", "Records of the log not yet committed",
 HORIZON_AGE_SECONDS = Gauge("jalon_horizon_age_seconds", "Now minus the horizon", registry=REGISTRY)
 TRANSITIONS = Counter("jalon_transitions", "Transitions written", ["journey"], registry=REGISTRY)
 TIMERS_FIRED = Counter("jalon_timers_fired", "Delayed transitions that fired with no touchpoint", registry=REGISTRY)
-REFOLDS = Counter("jalon_refolds", "Customers folded again for a late touchpoint or a claim", registry=REGISTRY)
+REFOLDS = Counter(
+    "jalon_refolds", "Customers folded again for a late touchpoint or a claim", ["source"], registry=REGISTRY
+)  # source: row (what it remembers of the recent past), history (all stored touchpoints)
 CONFLICTS = Counter("jalon_conflicts", "Copies of an event that came with another body", registry=REGISTRY)
 CONSUMER_RESTARTS = Counter("jalon_consumer_restarts", "Restarts by the progress watchdog", registry=REGISTRY)
 

@@ -6,12 +6,10 @@ Each persona has its own plan of each stage, because a persona may change thresh
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from hashlib import sha256
-from typing import Any
 
 from journey.checks import check_together
-from journey.conditions import Predicate, Traits, compile_where, names_in
+from journey.conditions import Predicate, Traits, compile_where
 from journey.errors import InvalidDefinition
 from journey.grammar import (
     Action,
@@ -29,6 +27,7 @@ from journey.grammar import (
 )
 from journey.outcomes import Kind
 from journey.plan import DEAD_TIME, Edge, Mark, Marks, Plan, Proposal, Timer, Window
+from journey.reads import Reads, reads
 from journey.state import JourneyState
 from journey.touchpoint import Touchpoint
 
@@ -86,8 +85,7 @@ class Journeys:
 
     machines: Mapping[str, Machine]
     traits: frozenset[str]
-    properties: frozenset[str]
-    context: frozenset[str]
+    reads: Reads
     fingerprint: bytes
 
 
@@ -100,13 +98,12 @@ def compile_journeys(definitions: Iterable[Definition]) -> Journeys:
     faults = check_together(ordered)
     if faults:
         raise InvalidDefinition(faults=tuple(faults))
-    guards = [where for definition in ordered for where in _guards(definition)]
+    looked_at = reads(ordered)
     versions = " ".join(f"{definition.journey}:{definition.version}" for definition in ordered)
     return Journeys(
         machines={definition.journey: compile_machine(definition) for definition in ordered},
-        traits=_named("traits", guards),
-        properties=_named("properties", guards),
-        context=_named("context", guards),
+        traits=looked_at.traits,
+        reads=looked_at,
         fingerprint=sha256(versions.encode()).digest()[:8],
     )
 
@@ -243,24 +240,3 @@ def _marks(definition: Definition) -> Mapping[str, Marks]:
 
     pieces = ("moments", "closes", "opens", "stops", "starts")
     return {type_: Marks(*(pick(found, part) for part in pieces)) for type_, found in parts.items()}
-
-
-def _named(bag: str, guards: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    return frozenset().union(*map(partial(names_in, bag), guards))
-
-
-def _guards(definition: Definition) -> list[Mapping[str, Any]]:
-    """Every `where` of a definition."""
-    guards: list[Mapping[str, Any]] = [rule.where for rule in definition.transitions]
-    guards += [persona.where for persona in definition.personas]
-    guards += [moment.where for moment in definition.moments]
-    guards += [content.where for content in definition.content]
-    for pain in definition.pains:
-        guards += [pain.where, pain.resolved_by.where]
-    for objection in definition.objections:
-        guards += [objection.where, objection.answered_by.where]
-    for measure in definition.measures:
-        guards += [end.where for end in (measure.starts, measure.stops) if end]
-    if definition.begins:
-        guards.append(definition.begins.where)
-    return guards

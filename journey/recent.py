@@ -12,7 +12,7 @@ place on, and Postgres logs only what comes before (`log_heap_update` leaves out
 """
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
 from struct import Struct
@@ -21,13 +21,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from journey.machine import Journeys
+from journey.reads import Reads
 from journey.state import CustomerState, decode_state
 from journey.touchpoint import Order, Touchpoint
 
-ROW_BYTES = 1_900
-"""What a row should stay below: of rows above 2 kB Postgres compresses a part or puts it elsewhere, each time."""
+ROW_BYTES = 2_400
+"""What a row should stay below: then two of them and a new version of one share a page of Postgres."""
 
-LEAST_BYTES = 256
+LEAST_BYTES = 384
 """What a segment may have all the same, beside a state that fills the row."""
 
 AT_MOST = 8_192
@@ -39,31 +40,13 @@ _FINGERPRINT = 8
 _MOMENT = timedelta(microseconds=1)
 
 
-class Segment(NamedTuple):
-    """A state (deflated; empty: nobody's) and the touchpoints after it, newest first, each behind its length."""
-
-    base: bytes
-    entries: bytes
-
-
-class Recent(NamedTuple):
-    """What is kept of a customer."""
-
-    newest: Segment
-    older: Segment | None = None
-
-
 class Past(NamedTuple):
-    """A state (`base` are its bytes) and all touchpoints since, in order; what is older beside it."""
+    """A state (`base`: as a segment has it) and all touchpoints since, in order; `older` segments beside it."""
 
     state: CustomerState
     touchpoints: list[Touchpoint]
     base: bytes
-    older: Segment | None
-
-
-NOTHING_YET = Recent(Segment(b"", b""))
-"""Of a customer who has no touchpoint at all."""
+    older: bytes
 
 
 def room(state: bytes) -> int:
@@ -71,34 +54,19 @@ def room(state: bytes) -> int:
     return max(LEAST_BYTES, ROW_BYTES // 2 - len(state))
 
 
-def write(journeys: Journeys, recent: Recent | None) -> bytes:
-    """The bytes of it; none at all where nothing is kept."""
-    if recent is None:
-        return b""
-    parts = [journeys.fingerprint]
-    for segment in recent:
-        if segment is not None:
-            parts += _LENGTHS.pack(len(segment.base), len(segment.entries)), segment.entries, segment.base
-    data = b"".join(parts)
-    return data if len(data) <= AT_MOST else b""
-
-
-def read(journeys: Journeys, data: bytes) -> Recent | None:
-    """Read back what `write` wrote. None: nothing is kept, or it was kept under other definitions."""
-    if data[:_FINGERPRINT] != journeys.fingerprint:
-        return None
-    newest, begin = _segment(data, _FINGERPRINT)
-    return Recent(newest, _segment(data, begin)[0] if begin < len(data) else None)
+def is_of(journeys: Journeys, recent: bytes) -> bool:
+    """Whether something is kept, and under these definitions."""
+    return recent.startswith(journeys.fingerprint)
 
 
 def as_base(state: bytes) -> bytes:
-    """A state (as `encode_state` gave it) as the base of a segment."""
+    """A state (as `encode_state` gave it; empty: nobody's) as the base of a segment: deflated."""
     return zlib.compress(state, 1, -zlib.MAX_WBITS) if state else b""
 
 
 def as_entries(journeys: Journeys, touchpoints: Sequence[Touchpoint]) -> list[bytes]:
     """Touchpoints as segments keep them, one by one."""
-    return [_entry(journeys, touchpoint) for touchpoint in touchpoints]
+    return [_entry(journeys.reads, touchpoint) for touchpoint in touchpoints]
 
 
 def cut(entries: Sequence[bytes], most: int) -> int:
@@ -107,49 +75,56 @@ def cut(entries: Sequence[bytes], most: int) -> int:
     return len(entries) - sum(size <= most for size in sizes)
 
 
-def after(base: bytes, entries: Sequence[bytes]) -> Recent:
-    """A base and entries (in order) after it, and nothing older."""
-    return Recent(Segment(base, b"".join(reversed(entries))))
+def after(journeys: Journeys, base: bytes, entries: Sequence[bytes], older: bytes = b"") -> bytes:
+    """A base, the entries (in order) after it, and an older segment."""
+    together = b"".join(reversed(entries))
+    return _bounded(journeys.fingerprint + _LENGTHS.pack(len(base), len(together)) + together + base + older)
 
 
-def append(recent: Recent, entries: Sequence[bytes]) -> Recent:
+def append(recent: bytes, entries: Sequence[bytes]) -> bytes:
     """The same with touchpoints that come after all others."""
-    newest = recent.newest
-    return Recent(Segment(newest.base, b"".join([*reversed(entries), newest.entries])), recent.older)
+    added = b"".join(reversed(entries))
+    base, kept = _LENGTHS.unpack_from(recent, _FINGERPRINT)
+    return _bounded(
+        recent[:_FINGERPRINT] + _LENGTHS.pack(base, kept + len(added)) + added + recent[_FINGERPRINT + _LENGTHS.size :]
+    )
 
 
-def begin_next(recent: Recent, state: bytes) -> Recent:
+def newest(recent: bytes) -> int:
+    """The bytes that the touchpoints of the newest segment have."""
+    entries: int = _LENGTHS.unpack_from(recent, _FINGERPRINT)[1] if recent else 0
+    return entries
+
+
+def begin_next(recent: bytes, state: bytes) -> bytes:
     """The same with a state as the base of what comes next: the newest segment becomes the older one."""
-    return Recent(Segment(as_base(state), b""), recent.newest)
+    base, end = as_base(state), _end(recent, _FINGERPRINT)
+    return _bounded(recent[:_FINGERPRINT] + _LENGTHS.pack(len(base), 0) + base + recent[_FINGERPRINT:end])
 
 
-def past(recent: Recent, first: Order | None) -> Past | None:
+def past(recent: bytes, first: Order | None) -> Past | None:
     """The shortest past that begins before a place in the order (None: after all that was folded), if there is one."""
-    newest, older = recent
-    state = _state(newest.base)
-    if _is_before(state, first):
-        return Past(state, _touchpoints(newest.entries), newest.base, older)
-    if older is None:
-        return None
-    state = _state(older.base)
-    if not _is_before(state, first):
-        return None
-    return Past(state, _touchpoints(newest.entries + older.entries), older.base, None)
+    begin, end = _FINGERPRINT, _end(recent, _FINGERPRINT)
+    entries = b""
+    while begin < end:
+        length = _LENGTHS.unpack_from(recent, begin)[1]
+        middle = begin + _LENGTHS.size + length
+        entries += recent[middle - length : middle]
+        base = recent[middle:end]
+        state = decode_state(zlib.decompress(base, -zlib.MAX_WBITS) if base else b"")
+        if first is None or state.last is None or state.last < first:
+            return Past(state, _touchpoints(entries), base, recent[end:])
+        begin, end = end, _end(recent, end)
+    return None
 
 
-def _segment(data: bytes, begin: int) -> tuple[Segment, int]:
-    base, entries = _LENGTHS.unpack_from(data, begin)
-    begin += _LENGTHS.size
-    middle, end = begin + entries, begin + entries + base
-    return Segment(data[middle:end], data[begin:middle]), end
+def _bounded(recent: bytes) -> bytes:
+    return recent if len(recent) <= AT_MOST else b""
 
 
-def _state(base: bytes) -> CustomerState:
-    return decode_state(zlib.decompress(base, -zlib.MAX_WBITS) if base else b"")
-
-
-def _is_before(base: CustomerState, place: Order | None) -> bool:
-    return place is None or base.last is None or base.last < place
+def _end(recent: bytes, begin: int) -> int:
+    """Where the segment that begins there ends."""
+    return begin + _LENGTHS.size + sum(_LENGTHS.unpack_from(recent, begin)) if begin < len(recent) else begin
 
 
 # --- one touchpoint ---------------------------------------------------------------------------------------------------
@@ -178,25 +153,18 @@ _encode_bags = msgspec.json.Encoder().encode
 _decode_bags = msgspec.json.Decoder(tuple[dict[str, Any], dict[str, Any], dict[str, Any]]).decode
 
 
-def _entry(journeys: Journeys, touchpoint: Touchpoint) -> bytes:
-    one = touchpoint
-    rest = (one.sequence, one.initiator, one.service_mode, one.occurred_at > one.received_at, _bags(journeys, one))
+def _entry(reads: Reads, one: Touchpoint) -> bytes:
+    bags = reads.bags(one)
+    rest = (
+        one.sequence,
+        one.initiator,
+        one.service_mode,
+        one.occurred_at > one.received_at,
+        _encode_bags(bags) if bags else b"",
+    )
     head = (one.occurred_at, one.source, one.id, one.type, one.channel)
     entry = _encode(head if rest == _USUAL else head + rest)
     return _LENGTH.pack(len(entry)) + entry
-
-
-def _bags(journeys: Journeys, touchpoint: Touchpoint) -> bytes:
-    bags = (
-        _named(touchpoint.traits, journeys.traits),
-        _named(touchpoint.properties, journeys.properties),
-        _named(touchpoint.context, journeys.context),
-    )
-    return _encode_bags(bags) if any(bags) else b""
-
-
-def _named(bag: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
-    return {name: bag[name] for name in names.intersection(bag)} if bag else {}
 
 
 def _touchpoints(entries: bytes) -> list[Touchpoint]:

@@ -79,7 +79,8 @@ customers = Table(
     Index("customers_due_at_idx", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     CheckConstraint("NOT waiting OR due_at IS NOT NULL", name="who_waits_is_due"),
     comment="One row a customer: the fold state of all their journeys",
-    postgresql_with={"fillfactor": 70},  # room to rewrite the state in place
+    # room to rewrite a row in place; and rows of some kB as they are: to compress them takes longer than to write them
+    postgresql_with={"fillfactor": 70, "toast_tuple_target": 4080},
 )
 
 identifiers = Table(

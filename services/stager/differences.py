@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile, zip_longest
+from itertools import takewhile
 
 from journey.outcomes import Fact, Transition
 from journey.state import CustomerState
@@ -96,15 +96,8 @@ def _are_equal(pair: tuple[object, object]) -> bool:
 
 def _stays(customer: int, moves: Sequence[Transition], first: int) -> list[Stay]:
     """The stays that transitions of one journey begin; each ends where the next one begins."""
+    ends = [*(move.occurred_at for move in moves[1:]), None]
     return [
-        Stay(
-            customer,
-            move.journey,
-            first + index,
-            move.run,
-            move.to_stage,
-            move.occurred_at,
-            next_ and next_.occurred_at,
-        )
-        for index, (move, next_) in enumerate(zip_longest(moves, moves[1:]))
+        Stay(customer, move.journey, first + index, move.run, move.to_stage, move.occurred_at, end)
+        for index, (move, end) in enumerate(zip(moves, ends, strict=False))
     ]

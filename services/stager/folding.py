@@ -15,7 +15,7 @@ from journey import recent as recents
 from journey.fold import advance, elapse, next_due
 from journey.machine import Journeys
 from journey.outcomes import Advanced, Fact, Ignored, Late, Transition
-from journey.recent import Past, Recent
+from journey.recent import Past
 from journey.state import NOBODY, CustomerState, decode_state, encode_state
 from journey.touchpoint import EARLIEST, Touchpoint
 from plumbing.store.customers import Row
@@ -40,19 +40,19 @@ class Folded(NamedTuple):
 
 def take(journeys: Journeys, row: Row, fresh: Sequence[Touchpoint], horizon: datetime) -> Folded | None:
     """The customer with `fresh` touchpoints (in order) folded in; None when that needs their history."""
-    is_new = not row.state and not row.waiting
-    recent = recents.NOTHING_YET if is_new else recents.read(journeys, row.recent)
     if not row.waiting:
-        folded = _append(journeys, row, recent, fresh, horizon)
+        folded = _append(journeys, row, fresh, horizon)
         if folded is not None:
             return folded
-    past = recent and recents.past(recent, fresh[0].order if fresh else None)
+    if not recents.is_of(journeys, row.recent):
+        return None
+    past = recents.past(row.recent, fresh[0].order if fresh else None)
     return past and _from(journeys, past, fresh, horizon, recents.room(row.state))
 
 
 def fold_again(journeys: Journeys, row: Row, history: Sequence[Touchpoint], horizon: datetime) -> Folded:
     """The state from all touchpoints of a customer, in order, and from time passed up to the horizon."""
-    folded = _from(journeys, Past(NOBODY, [], b"", None), history, horizon, recents.room(row.state))
+    folded = _from(journeys, Past(NOBODY, [], b"", b""), history, horizon, recents.room(row.state))
     assert folded is not None  # in order, nothing is late
     return folded
 
@@ -106,12 +106,11 @@ def let_pass(journeys: Journeys, folded: Folded, horizon: datetime) -> Folded:
     )
 
 
-def _append(
-    journeys: Journeys, row: Row, recent: Recent | None, fresh: Sequence[Touchpoint], horizon: datetime
-) -> Folded | None:
+def _append(journeys: Journeys, row: Row, fresh: Sequence[Touchpoint], horizon: datetime) -> Folded | None:
     """Go on from the stored state; None: one is late."""
     state = decode_state(row.state)
-    if recent is None:
+    recent = row.recent if row.state else recents.after(journeys, b"", ())  # of a new customer all is kept
+    if not recents.is_of(journeys, recent):
         return go_on(journeys, state, fresh, horizon, row.due_at)
     entries = recents.as_entries(journeys, fresh)
     room = recents.room(row.state)
@@ -121,9 +120,9 @@ def _append(
     if folded is None:
         return None
     recent = recents.append(recent, entries)
-    if len(recent.newest.entries) > room and folded.waits_until is None:
+    if recents.newest(recent) > room and folded.waits_until is None:
         recent = recents.begin_next(recent, encode_state(folded.state))
-    return folded._replace(recent=recents.write(journeys, recent))
+    return folded._replace(recent=recent)
 
 
 def _from(journeys: Journeys, past: Past, fresh: Sequence[Touchpoint], horizon: datetime, room: int) -> Folded | None:
@@ -134,8 +133,7 @@ def _from(journeys: Journeys, past: Past, fresh: Sequence[Touchpoint], horizon: 
         folded = _go_on_marking(journeys, past.state, touchpoints, horizon, EARLIEST, entries, room)
     else:
         folded = go_on(journeys, past.state, touchpoints, horizon)
-        recent = recents.after(past.base, entries)._replace(older=past.older)
-        folded = folded and folded._replace(recent=recents.write(journeys, recent))
+        folded = folded and folded._replace(recent=recents.after(journeys, past.base, entries, past.older))
     return folded and let_pass(journeys, folded._replace(again=past.state), horizon)
 
 
@@ -154,11 +152,11 @@ def _go_on_marking(
     if first is None or first.waits_until is not None:
         return first
     then = go_on(journeys, first.state, fresh[mark:], horizon, first.due_at)
-    recent = recents.after(recents.as_base(encode_state(first.state)), entries[mark:])
+    base = recents.as_base(encode_state(first.state))
     return then and then._replace(
         transitions=first.transitions + then.transitions,
         facts=first.facts + then.facts,
-        recent=recents.write(journeys, recent),
+        recent=recents.after(journeys, base, entries[mark:]),
     )
 
 

@@ -20,3 +20,4 @@ def upgrade() -> None:
             comment="journey.recent: earlier states and the touchpoints since; empty: what is late reads history",
         ),
     )
+    op.execute("ALTER TABLE customers SET (toast_tuple_target = 4080)")

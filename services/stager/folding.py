@@ -52,7 +52,7 @@ def take(journeys: Journeys, row: Row, fresh: Sequence[Touchpoint], horizon: dat
 
 def fold_again(journeys: Journeys, row: Row, history: Sequence[Touchpoint], horizon: datetime) -> Folded:
     """The state from all touchpoints of a customer, in order, and from time passed up to the horizon."""
-    folded = _from(journeys, Past(NOBODY, [], b"", b""), history, horizon, recents.room(row.state))
+    folded = _from(journeys, Past(NOBODY, [], recents.as_base(b""), b""), history, horizon, recents.room(row.state))
     assert folded is not None  # in order, nothing is late
     return folded
 
@@ -109,7 +109,9 @@ def let_pass(journeys: Journeys, folded: Folded, horizon: datetime) -> Folded:
 def _append(journeys: Journeys, row: Row, fresh: Sequence[Touchpoint], horizon: datetime) -> Folded | None:
     """Go on from the stored state; None: one is late."""
     state = decode_state(row.state)
-    recent = row.recent if row.state else recents.after(journeys, b"", ())  # of a new customer all is kept
+    recent = (
+        row.recent if row.state else recents.after(journeys, recents.as_base(b""), ())
+    )  # of a new customer all is kept
     if not recents.is_of(journeys, recent):
         return go_on(journeys, state, fresh, horizon, row.due_at)
     entries = recents.as_entries(journeys, fresh)

@@ -7,6 +7,9 @@ base of the next. So nothing is ever folded a second time to move a base, and so
 Of a touchpoint it keeps what a fold under the definitions in force can look at, and no identifiers. Under other
 definitions it says nothing: see `Journeys.fingerprint`.
 
+    recent   =  form | fingerprint | newest segment | older segment, if there is one
+    segment  =  lengths | touchpoints, newest first, each behind its length | base
+
 The bytes begin with what changes. Touchpoints stand newest first, so that a row that grew by one is the same from some
 place on, and Postgres logs only what comes before (`log_heap_update` leaves out what both versions end with).
 """
@@ -41,7 +44,10 @@ _PLAIN, _DEFLATED = b"=", b"z"
 _WINDOW_BITS, _MEMORY_LEVEL = -12, 3  # raw, in little memory: a state has some hundred bytes
 _LENGTHS = Struct(">II")
 _LENGTH = Struct(">I")
-_FINGERPRINT = 8
+_FORM = b"1"
+"""Names the form of these bytes: of another form nothing is known."""
+
+_HEAD = 9
 _MOMENT = timedelta(microseconds=1)
 
 
@@ -62,7 +68,12 @@ def room(state: bytes) -> int:
 
 def is_of(journeys: Journeys, recent: bytes) -> bool:
     """Whether something is kept, and under these definitions."""
-    return recent.startswith(journeys.fingerprint)
+    return recent.startswith(_head(journeys))
+
+
+def of_nobody(journeys: Journeys) -> bytes:
+    """What is kept of a customer who has no touchpoint yet: from then on, all is."""
+    return after(journeys, as_base(b""), ())
 
 
 def as_base(state: bytes) -> bytes:
@@ -87,33 +98,31 @@ def cut(entries: Sequence[bytes], most: int) -> int:
 def after(journeys: Journeys, base: bytes, entries: Sequence[bytes], older: bytes = b"") -> bytes:
     """A base, the entries (in order) after it, and an older segment."""
     together = b"".join(reversed(entries))
-    return _bounded(journeys.fingerprint + _LENGTHS.pack(len(base), len(together)) + together + base + older)
+    return _bounded(_head(journeys) + _LENGTHS.pack(len(base), len(together)) + together + base + older)
 
 
 def append(recent: bytes, entries: Sequence[bytes]) -> bytes:
     """The same with touchpoints that come after all others."""
     added = b"".join(reversed(entries))
-    base, kept = _LENGTHS.unpack_from(recent, _FINGERPRINT)
-    return _bounded(
-        recent[:_FINGERPRINT] + _LENGTHS.pack(base, kept + len(added)) + added + recent[_FINGERPRINT + _LENGTHS.size :]
-    )
+    base, kept = _LENGTHS.unpack_from(recent, _HEAD)
+    return _bounded(recent[:_HEAD] + _LENGTHS.pack(base, kept + len(added)) + added + recent[_HEAD + _LENGTHS.size :])
 
 
 def newest(recent: bytes) -> int:
     """The bytes that the touchpoints of the newest segment have."""
-    entries: int = _LENGTHS.unpack_from(recent, _FINGERPRINT)[1] if recent else 0
+    entries: int = _LENGTHS.unpack_from(recent, _HEAD)[1] if recent else 0
     return entries
 
 
 def begin_next(recent: bytes, state: bytes) -> bytes:
     """The same with a state as the base of what comes next: the newest segment becomes the older one."""
-    base, end = as_base(state), _end(recent, _FINGERPRINT)
-    return _bounded(recent[:_FINGERPRINT] + _LENGTHS.pack(len(base), 0) + base + recent[_FINGERPRINT:end])
+    base, end = as_base(state), _end(recent, _HEAD)
+    return _bounded(recent[:_HEAD] + _LENGTHS.pack(len(base), 0) + base + recent[_HEAD:end])
 
 
 def past(recent: bytes, first: Order | None) -> Past | None:
     """The shortest past that begins before a place in the order (None: after all that was folded), if there is one."""
-    begin, end = _FINGERPRINT, _end(recent, _FINGERPRINT)
+    begin, end = _HEAD, _end(recent, _HEAD)
     entries = b""
     while begin < end:
         length = _LENGTHS.unpack_from(recent, begin)[1]
@@ -125,6 +134,10 @@ def past(recent: bytes, first: Order | None) -> Past | None:
             return Past(state, _touchpoints(entries), base, recent[end:])
         begin, end = end, _end(recent, end)
     return None
+
+
+def _head(journeys: Journeys) -> bytes:
+    return _FORM + journeys.fingerprint
 
 
 def _state(base: bytes) -> CustomerState:

@@ -109,9 +109,7 @@ def let_pass(journeys: Journeys, folded: Folded, horizon: datetime) -> Folded:
 def _append(journeys: Journeys, row: Row, fresh: Sequence[Touchpoint], horizon: datetime) -> Folded | None:
     """Go on from the stored state; None: one is late."""
     state = decode_state(row.state)
-    recent = (
-        row.recent if row.state else recents.after(journeys, recents.as_base(b""), ())
-    )  # of a new customer all is kept
+    recent = row.recent if row.state else recents.of_nobody(journeys)
     if not recents.is_of(journeys, recent):
         return go_on(journeys, state, fresh, horizon, row.due_at)
     entries = recents.as_entries(journeys, fresh)

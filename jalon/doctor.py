@@ -81,7 +81,7 @@ async def _findings(data: Path) -> AsyncIterator[Finding]:
             yield finding
     yield await _of_log(settings)
     if server and server.migrated:
-        contents = await inspect_contents(settings.database_url)
+        contents = await inspect_contents(settings.database_url, settings.topic)
         for finding in _of_contents(contents, {key.kind for key in bootstrap}):
             yield finding
     for name, url in _services(settings, Folder(data).running()).items():
@@ -137,7 +137,9 @@ def _of_contents(contents: Contents, bootstrap: set[str]) -> list[Finding]:
         findings.append(Finding(Verdict.GOOD, "keys", "some to write, some to read"))
     age = now() - contents.horizon
     if contents.partitions and age > _OLD_HORIZON:
-        found = f"time stands at {contents.horizon:%Y-%m-%d %H:%M:%S} UTC"
+        partition, read_to = min(contents.partitions.items(), key=lambda item: (item[1], item[0]))
+        holding = f"partition {partition} holds it" if read_to <= contents.horizon else "a partition is not read at all"
+        found = f"time stands at {contents.horizon:%Y-%m-%d %H:%M:%S} UTC: {holding}"
         findings.append(Finding(Verdict.DOUBTFUL, "horizon", found, "a stager is behind, or none runs"))
     if contents.dead_letters:
         found = f"{contents.dead_letters} records could not be used"

@@ -63,9 +63,10 @@ def check_where(where: Mapping[str, Any], pointer: str) -> list[Fault]:
     return faults
 
 
-def traits_named(where: Mapping[str, Any]) -> frozenset[str]:
-    """The names of the traits that a `where` looks at."""
-    return frozenset(path.split(".")[1] for path in where if path.startswith("traits."))
+def names_in(bag: str, where: Mapping[str, Any]) -> frozenset[str]:
+    """The names of the traits (or `properties`, `context`: see `BAGS`) that a `where` looks at."""
+    paths = (path.split(".") for path in where)
+    return frozenset(path[1] for path in paths if path[0] == bag and len(path) > 1)
 
 
 def _operators(condition: Any) -> Mapping[str, Any]:

@@ -6,9 +6,10 @@ Each persona has its own plan of each stage, because a persona may change thresh
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 
 from journey.checks import check_together
-from journey.conditions import Predicate, Traits, compile_where, traits_named
+from journey.conditions import Predicate, Traits, compile_where
 from journey.errors import InvalidDefinition
 from journey.grammar import (
     Action,
@@ -26,6 +27,7 @@ from journey.grammar import (
 )
 from journey.outcomes import Kind
 from journey.plan import DEAD_TIME, Edge, Mark, Marks, Plan, Proposal, Timer, Window
+from journey.reads import Reads, reads
 from journey.state import JourneyState
 from journey.touchpoint import Touchpoint
 
@@ -76,10 +78,15 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Journeys:
-    """The definitions that are in force together, by name, and the traits that any of them looks at."""
+    """The definitions that are in force together, by name, and what any of them looks at in a touchpoint.
+
+    `fingerprint` (8 bytes) names the versions: what was folded under other ones has another.
+    """
 
     machines: Mapping[str, Machine]
     traits: frozenset[str]
+    reads: Reads
+    fingerprint: bytes
 
 
 def compile_journeys(definitions: Iterable[Definition]) -> Journeys:
@@ -91,8 +98,14 @@ def compile_journeys(definitions: Iterable[Definition]) -> Journeys:
     faults = check_together(ordered)
     if faults:
         raise InvalidDefinition(faults=tuple(faults))
-    traits = frozenset().union(*(_traits(definition) for definition in ordered))
-    return Journeys({definition.journey: compile_machine(definition) for definition in ordered}, traits)
+    looked_at = reads(ordered)
+    versions = " ".join(f"{definition.journey}:{definition.version}" for definition in ordered)
+    return Journeys(
+        machines={definition.journey: compile_machine(definition) for definition in ordered},
+        traits=looked_at.traits,
+        reads=looked_at,
+        fingerprint=sha256(versions.encode()).digest()[:8],
+    )
 
 
 def compile_machine(definition: Definition) -> Machine:
@@ -227,20 +240,3 @@ def _marks(definition: Definition) -> Mapping[str, Marks]:
 
     pieces = ("moments", "closes", "opens", "stops", "starts")
     return {type_: Marks(*(pick(found, part) for part in pieces)) for type_, found in parts.items()}
-
-
-def _traits(definition: Definition) -> frozenset[str]:
-    """The traits that a definition looks at anywhere."""
-    guards = [rule.where for rule in definition.transitions]
-    guards += [persona.where for persona in definition.personas]
-    guards += [moment.where for moment in definition.moments]
-    guards += [content.where for content in definition.content]
-    for pain in definition.pains:
-        guards += [pain.where, pain.resolved_by.where]
-    for objection in definition.objections:
-        guards += [objection.where, objection.answered_by.where]
-    for measure in definition.measures:
-        guards += [end.where for end in (measure.starts, measure.stops) if end]
-    if definition.begins:
-        guards.append(definition.begins.where)
-    return frozenset().union(*map(traits_named, guards))

@@ -91,6 +91,10 @@ class Settings(BaseSettings):
     stall_timeout: Duration = Field(
         timedelta(seconds=30), description="The consumer is restarted when records wait but none is read for so long."
     )
+    horizon_patience: Duration = Field(
+        timedelta(minutes=5),
+        description="How far one partition may hold time back, for all customers, before the stager complains.",
+    )
     poison_limit: Count = Field(
         100, description="Records a minute that ingest had accepted and the stager cannot use, before it stops."
     )

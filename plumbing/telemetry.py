@@ -47,6 +47,7 @@ class Action(StrEnum):
     BATCH_FENCED = "batch_fenced"  # another stager has this partition now: partition
     DEAD_LETTER = "dead_letter"  # a record that cannot be used was set aside: partition, offset, reason
     POISON_LIMIT = "poison_limit"  # too many of them that ingest had accepted: the stager stops
+    HORIZON_HELD_BACK = "horizon_held_back"  # no timer fires for anybody: partition (not read on), seconds
     CONSUMER_STALLED = "consumer_stalled"  # records wait but none is read: the consumer is restarted
     # api
     DEFINITIONS_NOT_REFRESHED = "definitions_not_refreshed"  # those read so far stay in force
@@ -70,6 +71,7 @@ class Fields(TypedDict, total=False):
     port: int
     reason: str  # a code or a sentence of ours
     records: int
+    seconds: int
     service: str
     topic: str
 
@@ -170,9 +172,17 @@ BATCH_SECONDS = Histogram("jalon_batch_seconds", "From read to commit of a batch
 BATCH_RETRIES = Counter("jalon_batch_retries", "Batches done again after a collision", registry=REGISTRY)
 LAG_RECORDS = Gauge("jalon_lag_records", "Records of the log not yet committed", ["partition"], registry=REGISTRY)
 HORIZON_AGE_SECONDS = Gauge("jalon_horizon_age_seconds", "Now minus the horizon", registry=REGISTRY)
+HORIZON_HELD_SECONDS = Gauge(
+    "jalon_horizon_held_seconds",
+    "How long the horizon has not come further, by the one partition that holds it back",
+    ["partition"],
+    registry=REGISTRY,
+)
 TRANSITIONS = Counter("jalon_transitions", "Transitions written", ["journey"], registry=REGISTRY)
 TIMERS_FIRED = Counter("jalon_timers_fired", "Delayed transitions that fired with no touchpoint", registry=REGISTRY)
-REFOLDS = Counter("jalon_refolds", "Customers folded again for a late touchpoint or a claim", registry=REGISTRY)
+REFOLDS = Counter(
+    "jalon_refolds", "Customers folded again for a late touchpoint or a claim", ["source"], registry=REGISTRY
+)  # source: row (what it remembers of the recent past), history (all stored touchpoints)
 CONFLICTS = Counter("jalon_conflicts", "Copies of an event that came with another body", registry=REGISTRY)
 CONSUMER_RESTARTS = Counter("jalon_consumer_restarts", "Restarts by the progress watchdog", registry=REGISTRY)
 

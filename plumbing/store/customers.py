@@ -11,6 +11,7 @@ class Row(NamedTuple):
     """A customer's row. `due_at` is a lower bound: looking earlier finds nothing to do."""
 
     state: bytes
+    recent: bytes
     due_at: datetime | None
     waiting: bool
 
@@ -20,6 +21,7 @@ class Written(NamedTuple):
 
     customer: int
     state: bytes
+    recent: bytes
     due_at: datetime | None
     waiting: bool
 
@@ -27,23 +29,27 @@ class Written(NamedTuple):
 _MAKE = "INSERT INTO customers (state) SELECT ''::bytea FROM generate_series(1, $1) RETURNING customer"
 
 _LOCK = """
-SELECT customer, state, due_at, waiting FROM customers WHERE customer = ANY($1::bigint[]) ORDER BY customer FOR UPDATE
+SELECT customer, state, recent, due_at, waiting FROM customers WHERE customer = ANY($1::bigint[])
+ORDER BY customer FOR UPDATE
 """
 
 # Every write of an indexed column makes a new index entry, and states are written all the time: see `write`.
 _WRITE = """
-UPDATE customers SET state = new.state, revision = revision + 1
-FROM unnest($1::bigint[], $2::bytea[]) AS new (customer, state) WHERE customers.customer = new.customer
+UPDATE customers SET state = new.state, recent = new.recent, revision = revision + 1
+FROM unnest($1::bigint[], $2::bytea[], $3::bytea[]) AS new (customer, state, recent)
+WHERE customers.customer = new.customer
 """
 
 _WRITE_DUE = """
-UPDATE customers SET state = new.state, due_at = new.due_at, waiting = new.waiting, revision = revision + 1
-FROM unnest($1::bigint[], $2::bytea[], $3::timestamptz[], $4::boolean[]) AS new (customer, state, due_at, waiting)
+UPDATE customers
+SET state = new.state, recent = new.recent, due_at = new.due_at, waiting = new.waiting, revision = revision + 1
+FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::timestamptz[], $5::boolean[])
+    AS new (customer, state, recent, due_at, waiting)
 WHERE customers.customer = new.customer
 """
 
 _DUE = """
-SELECT customer, state, due_at, waiting FROM customers WHERE due_at <= $1
+SELECT customer, state, recent, due_at, waiting FROM customers WHERE due_at <= $1
 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
 """
 
@@ -56,13 +62,13 @@ async def make(driver: Driver, number: int) -> list[int]:
 async def lock(driver: Driver, customers: Collection[int]) -> dict[int, Row]:
     """The rows of these customers, held until the end of the transaction; locked in order of their numbers."""
     rows = await driver.fetch(_LOCK, sorted(customers)) if customers else []
-    return {row["customer"]: Row(row["state"], row["due_at"], row["waiting"]) for row in rows}
+    return {customer: Row(*columns) for customer, *columns in rows}
 
 
 async def due(driver: Driver, until: datetime, limit: int) -> dict[int, Row]:
     """Customers that may have something to elapse by `until`, held; those that somebody else holds are left to them."""
     rows = await driver.fetch(_DUE, until, limit)
-    return {row["customer"]: Row(row["state"], row["due_at"], row["waiting"]) for row in rows}
+    return {customer: Row(*columns) for customer, *columns in rows}
 
 
 async def write(driver: Driver, written: Sequence[Written], before: Mapping[int, Row], reached: datetime) -> None:
@@ -70,7 +76,8 @@ async def write(driver: Driver, written: Sequence[Written], before: Mapping[int,
     kept = [row for row in written if _bound_holds(row, before[row.customer], reached)]
     moved = [row for row in written if not _bound_holds(row, before[row.customer], reached)]
     if kept:
-        await driver.execute(_WRITE, [row.customer for row in kept], [row.state for row in kept])
+        columns = [[row[index] for row in kept] for index in range(3)]
+        await driver.execute(_WRITE, *columns)
     if moved:
         columns = [[row[index] for row in moved] for index in range(len(Written._fields))]
         await driver.execute(_WRITE_DUE, *columns)

@@ -25,12 +25,12 @@ class Server(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What is in a migrated store. `partitions` is how many of them a stager has read."""
+    """What is in a migrated store. `partitions` has for each that a stager has claimed up to when it was read."""
 
     journeys: Mapping[str, int]
     keys: tuple[Key, ...]
     horizon: datetime
-    partitions: int
+    partitions: Mapping[int, datetime]
     dead_letters: int
 
 
@@ -43,12 +43,13 @@ async def inspect_server(database_url: str) -> Server:
         return Server(version.split()[0], await at_head(database_url), settings)
 
 
-async def inspect_contents(database_url: str) -> Contents:
-    """Raises `StoreUnavailable`; the database must have been migrated."""
+async def inspect_contents(database_url: str, topic: str) -> Contents:
+    """Of the partitions, those of `topic`. Raises `StoreUnavailable`; the database must have been migrated."""
     async with opened(database_url) as engine:
         journeys, keys = await active_versions(engine), await active_keys(engine)
         async with engine.connect() as connection:
             reached = (await connection.execute(select(horizon.c.reached_at))).scalar_one()
-            read = (await connection.execute(select(func.count()).select_from(positions))).scalar_one()
+            of_topic = select(positions.c.partition, positions.c.read_to).where(positions.c.topic == topic)
+            read = {row.partition: row.read_to for row in await connection.execute(of_topic)}
             letters = (await connection.execute(select(func.count()).select_from(dead_letters))).scalar_one()
     return Contents(journeys, keys, reached, read, letters)

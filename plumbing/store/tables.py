@@ -68,10 +68,19 @@ customers = Table(
     Column("due_at", Instant, comment="not before then is there something to elapse: a timer, a touchpoint that waits"),
     Column("waiting", Boolean, nullable=False, server_default=text("false"), comment="has touchpoints beyond it"),
     Column("revision", BigInteger, nullable=False, server_default=text("0"), comment="raised by each change of state"),
+    # the last column: most of it stays as it is, and of a row Postgres does not log what both versions end with
+    Column(
+        "recent",
+        LargeBinary,
+        nullable=False,
+        server_default=text("''::bytea"),
+        comment="journey.recent: earlier states and the touchpoints since; empty: what is late reads history",
+    ),
     Index("customers_due_at_idx", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     CheckConstraint("NOT waiting OR due_at IS NOT NULL", name="who_waits_is_due"),
     comment="One row a customer: the fold state of all their journeys",
-    postgresql_with={"fillfactor": 70},  # room to rewrite the state in place
+    # room to rewrite a row in place; and rows of some kB as they are: to compress them takes longer than to write them
+    postgresql_with={"fillfactor": 70, "toast_tuple_target": 4080},
 )
 
 identifiers = Table(

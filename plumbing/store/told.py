@@ -3,11 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
-from journey.outcomes import Fact, Transition
+from journey.outcomes import Fact, Kind, Transition
+from journey.state import Cause
 from plumbing.store.engine import Driver
 from plumbing.store.rows import put
 
@@ -38,6 +39,8 @@ class Told(NamedTuple):
 
 
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.decode
+_decode_cause = msgspec.json.Decoder(Cause).decode
 
 
 _RETRACT = """
@@ -68,20 +71,68 @@ WHERE stays.customer = next.customer AND stays.journey = next.journey AND stays.
 """
 
 _LIVE = """
-SELECT customer, transition, place, journey, run, from_stage, to_stage, occurred_at, rule FROM transitions
-WHERE customer = ANY($1::bigint[]) AND retracted_at IS NULL
-ORDER BY customer, occurred_at, journey, place
+SELECT t.customer, transition, place, journey, run, from_stage, to_stage, occurred_at, rule
+FROM unnest($1::bigint[], $2::timestamptz[]) AS again (customer, since)
+JOIN transitions AS t ON t.customer = again.customer AND t.occurred_at >= coalesce(again.since, '-infinity')
+WHERE retracted_at IS NULL
+ORDER BY t.customer, occurred_at, journey, place
+"""
+
+_TOLD_BEFORE = """
+SELECT t.customer, t.transition, count(*)
+FROM unnest($1::bigint[], $2::bytea[]) AS moved (customer, transition)
+JOIN transitions AS t ON t.customer = moved.customer AND t.transition = moved.transition
+WHERE retracted_at IS NOT NULL GROUP BY 1, 2
+"""
+
+_FACTS = """
+SELECT f.customer, journey, run, kind, name, stage, occurred_at, cause::text AS cause, detail::text AS detail
+FROM unnest($1::bigint[], $2::integer[]) AS again (customer, place)
+JOIN facts AS f ON f.customer = again.customer AND f.place >= again.place
+ORDER BY f.customer, f.place
+"""
+
+_FORGET_FACTS = """
+DELETE FROM facts USING unnest($1::bigint[], $2::integer[]) AS gone (customer, place)
+WHERE facts.customer = gone.customer AND facts.place >= gone.place
+"""
+
+_FORGET_STAYS = """
+DELETE FROM stays USING unnest($1::bigint[], $2::text[], $3::integer[]) AS gone (customer, journey, place)
+WHERE stays.customer = gone.customer AND stays.journey = gone.journey AND stays.place >= gone.place
+"""
+
+_RETURN = """
+UPDATE stays SET left_at = NULL
+FROM unnest($1::bigint[], $2::text[], $3::integer[]) AS gone (customer, journey, place)
+WHERE stays.customer = gone.customer AND stays.journey = gone.journey AND stays.place = gone.place - 1
 """
 
 _FACT = ("customer", "place", "journey", "run", "kind", "name", "occurred_at", "stage", "cause", "detail")
 
 
-async def live(driver: Driver, customers: Collection[int]) -> dict[int, list[Told]]:
-    """The transitions that hold now, of each customer, in order."""
-    rows = await driver.fetch(_LIVE, list(customers)) if customers else []
-    found: dict[int, list[Told]] = {customer: [] for customer in customers}
+async def live(driver: Driver, since: Mapping[int, datetime | None]) -> dict[int, list[Told]]:
+    """The transitions that hold now, of each customer, in order: those from an instant on (None: all)."""
+    rows = await driver.fetch(_LIVE, list(since), list(since.values())) if since else []
+    found: dict[int, list[Told]] = {customer: [] for customer in since}
     for customer, *columns in rows:
         found[customer].append(Told(*columns))
+    return found
+
+
+async def told_before(driver: Driver, moved: Collection[tuple[int, bytes]]) -> dict[tuple[int, bytes], int]:
+    """How often each transition, (customer, id), was told and taken back; left out where that is never."""
+    if not moved:
+        return {}
+    rows = await driver.fetch(_TOLD_BEFORE, [customer for customer, _ in moved], [id_ for _, id_ in moved])
+    return {(customer, id_): times for customer, id_, times in rows}
+
+
+async def facts(driver: Driver, since: Mapping[int, int]) -> dict[int, list[Fact]]:
+    """The facts of each customer from a place on."""
+    found: dict[int, list[Fact]] = {customer: [] for customer in since}
+    for row in await driver.fetch(_FACTS, list(since), list(since.values())) if since else []:
+        found[row["customer"]].append(_fact(row))
     return found
 
 
@@ -115,11 +166,21 @@ async def add(driver: Driver, added: Sequence[tuple[int, Transition]], at: datet
     await put(driver, "transitions", _TRANSITION, rows)
 
 
-async def forget_stays_and_facts(driver: Driver, customers: Collection[int]) -> None:
-    """Make room for what a new fold says about these customers."""
-    if customers:
-        await driver.execute("DELETE FROM stays WHERE customer = ANY($1::bigint[])", list(customers))
-        await driver.execute("DELETE FROM facts WHERE customer = ANY($1::bigint[])", list(customers))
+async def forget_facts(driver: Driver, gone: Mapping[int, int]) -> None:
+    """Make room for other facts: customer → the place from which on they no longer hold."""
+    if gone:
+        await driver.execute(_FORGET_FACTS, list(gone), list(gone.values()))
+
+
+async def forget_stays(driver: Driver, gone: Collection[tuple[int, str, int]]) -> None:
+    """Make room for other stays: (customer, journey, place from which on they no longer hold).
+
+    The one before is the current one again, until another follows it: see `stay`.
+    """
+    if gone:
+        columns = [list(column) for column in zip(*gone, strict=True)]
+        await driver.execute(_FORGET_STAYS, *columns)
+        await driver.execute(_RETURN, *columns)
 
 
 async def stay(driver: Driver, stays: Sequence[Stay]) -> None:
@@ -153,3 +214,16 @@ async def note(driver: Driver, facts: Mapping[int, tuple[int, Sequence[Fact]]]) 
         for index, fact in enumerate(found)
     ]
     await put(driver, "facts", _FACT, rows)
+
+
+def _fact(row: Mapping[str, Any]) -> Fact:
+    return Fact(
+        journey=row["journey"],
+        run=row["run"],
+        kind=Kind(row["kind"]),
+        name=row["name"],
+        stage=row["stage"],
+        occurred_at=row["occurred_at"],
+        cause=_decode_cause(row["cause"]),
+        detail=_decode(row["detail"]),
+    )

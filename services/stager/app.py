@@ -71,7 +71,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 tasks.create_task(_stop_all_when_done(consumer.run(stop), stop))
                 tasks.create_task(_repeat(_Clockwork(Timers(engine, journeys, kinds), consumer, staged).look, stop))
                 tasks.create_task(_sequence(engine, staged, stop))
-                tasks.create_task(serve_health(settings, listener, consumer.progress, stop))
+                tasks.create_task(serve_health(settings, listener, consumer, stop))
                 log(Action.STARTED, service="stager", member=member, journeys=len(journeys.machines))
                 await stop.wait()
                 log(Action.STOPPING, service="stager")

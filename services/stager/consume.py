@@ -21,8 +21,9 @@ from plumbing.settings import Settings
 from plumbing.store import horizon, positions
 from plumbing.store.engine import Engine, transaction
 from plumbing.store.positions import Claim
-from plumbing.telemetry import BATCH_SECONDS, CONSUMER_RESTARTS, HORIZON_AGE_SECONDS, LAG_RECORDS, RECORDS, Action, log
+from plumbing.telemetry import BATCH_SECONDS, CONSUMER_RESTARTS, LAG_RECORDS, RECORDS, Action, log
 from services.stager.backoff import Backoff
+from services.stager.horizon_watch import HorizonWatch
 from services.stager.incoming import Incoming, Reader, dead_letter
 from services.stager.poison import PoisonLimit
 from services.stager.stage_batch import Batch, Stage
@@ -78,6 +79,7 @@ class Consumer:
         self._reported_at = 0.0
         self._unreported: dict[int, int] = {}
         self.progress = Progress()
+        self.horizon = HorizonWatch(settings.horizon_patience)
         self._log: LogReader = open_reader(
             settings.log_url, GROUP, member, self._assigned, self._revoked, topic=settings.topic
         )
@@ -205,7 +207,8 @@ class Consumer:
         async with transaction(self._engine) as driver:
             await positions.catch_up(driver, self._settings.topic, at_end, began_at)
             await horizon.move(driver, self._settings.topic, self._log.partitions)
-            HORIZON_AGE_SECONDS.set((clock.now() - await horizon.reached(driver)).total_seconds())
+            held = await horizon.held(driver, self._settings.topic, self._log.partitions)
+        self.horizon.look(held, clock.now())
         self.progress.joined = True
 
     async def _report(self) -> None:

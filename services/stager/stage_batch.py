@@ -21,10 +21,11 @@ from plumbing.store.engine import Driver, Engine, transaction
 from plumbing.store.positions import Claim
 from plumbing.store.sealing import Sealer
 from plumbing.telemetry import BATCH_RETRIES, CONFLICTS, REFOLDS, Action, log
+from services.stager.differences import Change
 from services.stager.duplicates import Chosen, choose
-from services.stager.folding import Folded, fold_again, go_on
+from services.stager.folding import fold_again, take
 from services.stager.incoming import Incoming
-from services.stager.telling import Change, tell
+from services.stager.telling import tell
 from services.stager.ties import Tier, Ties
 
 ATTEMPTS_BESIDE_OTHERS = 3
@@ -106,14 +107,15 @@ class Stage:
         for one in sorted(new, key=lambda one: one.order):
             fresh[ties.owner[one.order]].append(one.touchpoint)
         changes = []
-        again = {customer for customer in ties.rows if ties.rows[customer].waiting and customer in fresh} | ties.refold
+        again = set(ties.refold)
         for customer in fresh.keys() - again:
-            state = decode_state(ties.rows[customer].state)
-            folded = go_on(self._journeys, state, fresh[customer], reached, ties.rows[customer].due_at)
+            row = ties.rows[customer]
+            folded = take(self._journeys, row, fresh[customer], reached)
             if folded is None:
                 again.add(customer)
             else:
-                changes.append(Change(customer, state, folded, again=False))
+                changes.append(Change(customer, decode_state(row.state), folded))
+        REFOLDS.labels("row").inc(sum(change.after.again is not None for change in changes))
         return changes + await fold_again_all(driver, self._journeys, again, ties.rows, reached)
 
 
@@ -122,11 +124,12 @@ async def fold_again_all(
 ) -> list[Change]:
     """Fold customers (whose rows are locked) from their stored touchpoints."""
     histories = await touchpoints.histories(driver, again)
-    REFOLDS.inc(len(again))
+    REFOLDS.labels("history").inc(len(again))
     changes = []
     for customer in sorted(again):
-        folded: Folded = fold_again(journeys, histories.get(customer, []), reached)
-        changes.append(Change(customer, decode_state(rows[customer].state), folded, again=True))
+        row = rows[customer]
+        folded = fold_again(journeys, row, histories.get(customer, []), reached)
+        changes.append(Change(customer, decode_state(row.state), folded))
     return changes
 
 

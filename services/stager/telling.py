@@ -1,8 +1,6 @@
 """Writing down what the folds of a batch say, and a message for each customer and journey where something changed."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from itertools import chain
@@ -11,26 +9,16 @@ from typing import Any
 import msgspec
 
 from journey.outcomes import Transition
-from journey.state import CustomerState, encode_state
+from journey.state import encode_state
 from plumbing import clock
 from plumbing.store import customers, feed, identities, told
 from plumbing.store.engine import Driver
 from plumbing.store.feed import Message
-from plumbing.store.told import Stay, Told
+from plumbing.store.told import Told
 from plumbing.telemetry import TRANSITIONS
-from services.stager.folding import Folded
+from services.stager.differences import Change, Difference, went_on, went_over
 
 _canonical = msgspec.json.Encoder(order="sorted").encode
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One customer before and after. `again`: the fold went over the whole past, so it says everything anew."""
-
-    customer: int
-    before: CustomerState
-    after: Folded
-    again: bool
 
 
 async def tell(
@@ -43,62 +31,48 @@ async def tell(
 ) -> None:
     """Write states, transitions, stays, facts and messages of changes, folded with the horizon at `reached`."""
     at = clock.now()
-    again = [change.customer for change in changes if change.again]
-    live = await told.live(driver, again)
-    retracted, added = _differences(changes, live)
-    await told.forget_stays_and_facts(driver, again)
-    await told.retract(driver, [(customer, one.id) for customer, gone in retracted.items() for one in gone], at)
-    await told.add(driver, [(customer, one) for customer, new in added.items() for one in new], at)
-    await told.stay(driver, [stay for change in changes for stay in _stays(change)])
-    facts = {c.customer: (c.after.state.facts - len(c.after.facts), c.after.facts) for c in changes if c.after.facts}
-    await told.note(driver, facts)
-    for transition in chain.from_iterable(added.values()):
+    differences = await _differences(driver, changes)
+    retracted = [(one.customer, transition.id) for one in differences for transition in one.retracted]
+    added = [(one.customer, transition) for one in differences for transition in one.added]
+    again = {change.customer for change in changes if change.after.again is not None}
+    retold = [*retracted, *((customer, transition.id) for customer, transition in added if customer in again)]
+    told_before = await told.told_before(driver, retold)
+    await told.retract(driver, retracted, at)
+    await told.add(driver, added, at)
+    await _write_stays_and_facts(driver, differences)
+    for _, transition in added:
         TRANSITIONS.labels(transition.journey).inc()
     await customers.write(driver, [_row(change) for change in changes], rows, reached)
-    moved = [change for change in changes if added.get(change.customer) or retracted.get(change.customer)]
-    shown = {**await identities.shown_ids(driver, [one.customer for one in moved], strong_kinds), **shown_before}
-    await feed.write(
-        driver,
-        [
-            message
-            for one in moved
-            for message in _messages(one, shown[one.customer], retracted[one.customer], added[one.customer], at)
-        ],
-    )
+    moved = [pair for pair in zip(changes, differences, strict=True) if pair[1].retracted or pair[1].added]
+    shown = {**await identities.shown_ids(driver, [one.customer for one, _ in moved], strong_kinds), **shown_before}
+    messages = (_messages(change, found, shown[found.customer], told_before, at) for change, found in moved)
+    await feed.write(driver, list(chain.from_iterable(messages)))
 
 
-def _differences(
-    changes: Iterable[Change], live: Mapping[int, list[Told]]
-) -> tuple[dict[int, list[Told]], dict[int, list[Transition]]]:
-    """What no longer holds and what holds from now on, of each customer."""
-    retracted: dict[int, list[Told]] = defaultdict(list)
-    added: dict[int, list[Transition]] = defaultdict(list)
-    for change in changes:
-        customer, new = change.customer, change.after.transitions
-        if not change.again:
-            added[customer] += new
-            continue
-        holds = {(one.id, one.place) for one in new}
-        held = {(one.id, one.place) for one in live[customer]}
-        retracted[customer] += [one for one in live[customer] if (one.id, one.place) not in holds]
-        added[customer] += [one for one in new if (one.id, one.place) not in held]
-    return retracted, added
+async def _differences(driver: Driver, changes: Sequence[Change]) -> list[Difference]:
+    """What is to be written of each change, in their order."""
+    again = {change.customer: change.after.again for change in changes if change.after.again is not None}
+    since = {customer: state.last and state.last.occurred_at for customer, state in again.items()}
+    places = {
+        change.customer: again[change.customer].facts
+        for change in changes
+        if change.customer in again and change.before.facts > again[change.customer].facts
+    }
+    live, facts = await told.live(driver, since), await told.facts(driver, places)
+    return [
+        went_on(change)
+        if change.after.again is None
+        else went_over(change, change.after.again, live[change.customer], facts.get(change.customer, ()))
+        for change in changes
+    ]
 
 
-def _stays(change: Change) -> list[Stay]:
-    """The stays that the transitions of a change begin; each ends where the next one of its journey begins."""
-    by_journey: dict[str, list[Transition]] = defaultdict(list)
-    for transition in change.after.transitions:
-        by_journey[transition.journey].append(transition)
-    stays = []
-    for journey, moves in by_journey.items():
-        first = change.after.state.journeys[journey].stays - len(moves) + 1
-        ends = [*(move.occurred_at for move in moves[1:]), None]
-        stays += [
-            Stay(change.customer, journey, first + index, move.run, move.to_stage, move.occurred_at, end)
-            for index, (move, end) in enumerate(zip(moves, ends, strict=True))
-        ]
-    return stays
+async def _write_stays_and_facts(driver: Driver, differences: Sequence[Difference]) -> None:
+    gone = [(one.customer, journey, place) for one in differences for journey, place in one.stays_gone.items()]
+    await told.forget_stays(driver, gone)
+    await told.stay(driver, [stay for one in differences for stay in one.stays])
+    await told.forget_facts(driver, {one.customer: one.facts_gone for one in differences if one.facts_gone is not None})
+    await told.note(driver, {one.customer: (one.facts_from, one.facts) for one in differences if one.facts})
 
 
 def _row(change: Change) -> customers.Written:
@@ -106,27 +80,44 @@ def _row(change: Change) -> customers.Written:
     nobody = after.state.last is None
     due_at = min((at for at in (after.due_at, after.waits_until) if at is not None), default=None)
     return customers.Written(
-        change.customer, b"" if nobody else encode_state(after.state), due_at, after.waits_until is not None
+        change.customer,
+        b"" if nobody else encode_state(after.state),
+        after.recent,
+        due_at,
+        after.waits_until is not None,
     )
 
 
 def _messages(
-    change: Change, shown: str, retracted: Sequence[Told], added: Sequence[Transition], at: datetime
+    change: Change, found: Difference, shown: str, told_before: Mapping[tuple[int, bytes], int], at: datetime
 ) -> Iterable[Message]:
     """One message for each journey in which the customer's past or present is another now."""
-    for journey in sorted({one.journey for one in retracted} | {one.journey for one in added}):
+    for journey in sorted(found.journeys):
         before, after = change.before.journeys.get(journey), change.after.state.journeys.get(journey)
+        retracted = [one for one in found.retracted if one.journey == journey]
+        added = [one for one in found.added if one.journey == journey]
         said: dict[str, Any] = {
             "customer": shown,
             "journey": journey,
             "stage_before": before and before.stage,
             "stage_now": after and after.stage,
-            "retracted": [_retracted(one) for one in retracted if one.journey == journey],
-            "added": [describe(one) for one in added if one.journey == journey],
+            "retracted": [_retracted(one) for one in retracted],
+            "added": [describe(one) for one in added],
         }
-        id_ = sha256(_canonical(said)).digest()[:16]
-        body = _canonical({"id": id_.hex(), "type": "journey.stage_changed", "learned_at": at, **said})
-        yield Message(id_, journey, at, body)
+        ids = [one.id for one in retracted] + [one.id for one in added]
+        times = sum(told_before.get((change.customer, id_), 0) for id_ in ids)
+        message = _message_id(said, times)
+        body = _canonical({"id": message.hex(), "type": "journey.stage_changed", "learned_at": at, **said})
+        yield Message(message, journey, at, body)
+
+
+def _message_id(said: Mapping[str, Any], times: int) -> bytes:
+    """16 bytes: a hash of what a message says and of how `times` its transitions were told and taken back before.
+
+    Thus what is told, taken back and told once more has another id each time, for receivers that drop an id they know;
+    and a restored backup, which has the same rows, gives the same ids again.
+    """
+    return sha256(_canonical({**said, "times": times} if times else said)).digest()[:16]
 
 
 def describe(transition: Transition) -> dict[str, Any]:

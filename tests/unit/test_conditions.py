@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from journey.conditions import check_where, compile_where, traits_named
+from journey.conditions import check_where, compile_where, names_in
 from tests.support.stories import touchpoint
 
 ORDER = touchpoint(
@@ -154,5 +154,8 @@ def test_a_bad_pattern_writes_nothing_to_standard_error(capfd: pytest.CaptureFix
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_traits_that_a_guard_names_are_known() -> None:
-    assert traits_named({"traits.age": 1, "traits.home.city": "x", "properties.age": 1}) == {"age", "home"}
+def test_the_names_that_a_guard_looks_at_are_known() -> None:
+    where = {"traits.age": 1, "traits.home.city": "x", "properties.age": 1, "channel": "web"}
+    assert names_in("traits", where) == {"age", "home"}
+    assert names_in("properties", where) == {"age"}
+    assert names_in("context", where) == frozenset()

@@ -49,6 +49,11 @@ ON CONFLICT (one, other) DO UPDATE SET first_at = excluded.first_at, first_seque
     first_source = excluded.first_source, first_id = excluded.first_id, refused = excluded.refused
 """
 
+_SHARE = """
+UPDATE identifiers SET shared = NOT shared
+WHERE digest = ANY($1::bytea[]) AND shared <> (digest = ANY($2::bytea[]))
+"""
+
 _DELETE = """
 DELETE FROM links USING unnest($1::bytea[], $2::bytea[]) AS gone (one, other)
 WHERE links.one = gone.one AND links.other = gone.other
@@ -77,6 +82,11 @@ async def write(driver: Driver, changed: Collection[Link], refused: Collection[P
     rows = sorted((link.one, link.other, *link.first, (link.one, link.other) in refused) for link in changed)
     if rows:
         await driver.execute(_WRITE, *(list(column) for column in zip(*rows, strict=True)))
+
+
+async def share(driver: Driver, among: Collection[bytes], shared: Collection[bytes]) -> None:
+    """Note which of these identifiers many people share."""
+    await driver.execute(_SHARE, list(among), list(shared))
 
 
 async def delete(driver: Driver, pairs: Collection[Pair]) -> None:

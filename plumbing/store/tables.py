@@ -82,7 +82,15 @@ identifiers = Table(
     Column("sealed", LargeBinary, nullable=False, comment="the value, encrypted (AES-GCM)"),
     Column("customer", BigInteger, comment="null: a device of which nothing is left unclaimed"),
     Column("first_at", Instant, nullable=False, comment="occurred_at of the earliest touchpoint that carries it"),
+    Column(
+        "shared",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="so many of its links are refused that it links nothing",
+    ),
     Index("identifiers_customer_idx", "customer"),
+    Index("identifiers_shared_idx", "digest", postgresql_where=text("shared")),
     _digest("digest"),
     comment=(
         "Who an identifier stands for. Strong ones of one person share a customer; a weak one or a reference has the "

@@ -7,6 +7,7 @@ from fastapi import Request
 
 from journey.identity import Kinds
 from plumbing.settings import Settings
+from plumbing.store.commanding import Commanding
 from plumbing.store.engine import Engine
 from plumbing.store.keys import Scope
 from services.api.auth import Gate, Reader
@@ -27,6 +28,7 @@ class Parts:
     catalogues: Catalogues
     lookup: Lookup
     profiles: Profiles
+    commanding: Commanding
     cursors: Cursors
     stream: Stream
     kinds: Kinds

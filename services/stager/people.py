@@ -111,6 +111,7 @@ def _resolve(
     found = resolve(sorted(kind_of), all_links.values(), joins, told.splits, rules)
     of_shared = {pair for pair in all_links if found.shared & {*pair}}
     work.refused = frozenset(found.refused | of_shared)
+    work.shared, work.resolved = found.shared, frozenset(kind_of)
     work.linked = [
         link
         for pair, link in all_links.items()

@@ -168,6 +168,8 @@ class Tier:
         )
         await links.delete(driver, work.unlinked)
         await links.write(driver, work.linked, work.refused)
+        if work.refused or any(link.refused for link in work.closure[1].values()):
+            await links.share(driver, work.resolved, work.shared)
         await identities.hold(driver, timelines.before, timelines.changed)
         await touchpoints.take(driver, work.gone)
         await touchpoints.follow(driver, stored, parted)

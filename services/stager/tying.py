@@ -34,6 +34,8 @@ class Work:
     linked: list[Link] = field(default_factory=list)
     unlinked: list[Pair] = field(default_factory=list)
     refused: frozenset[Pair] = frozenset()
+    shared: frozenset[bytes] = frozenset()
+    resolved: frozenset[bytes] = frozenset()  # strong identifiers of whom it was found out who they are
     seeds: frozenset[bytes] = frozenset()  # known identifiers whose links changed
     closure: tuple[Mapping[bytes, str], Links] = field(default_factory=lambda: ({}, {}))  # what these reach, as read
     seen_from: dict[bytes, datetime] = field(default_factory=dict)  # identifiers whose first touchpoint is withdrawn

@@ -4,6 +4,7 @@
     ├── CallerFault            what was sent is wrong: a 4xx answer or a dead letter, never a retry
     │   ├── InvalidTouchpoint
     │   ├── InvalidDefinition
+    │   ├── InvalidCommand
     │   ├── DoesNotFit
     │   └── NotAuthorised
     └── OurFault               what we run on is wrong: retry, or stop and say so
@@ -53,6 +54,10 @@ class InvalidTouchpoint(CallerFault):
 
 class InvalidDefinition(CallerFault):
     """The journey definition does not hold together."""
+
+
+class InvalidCommand(CallerFault):
+    """The identity command does not say what it is about."""
 
 
 class DoesNotFit(CallerFault):

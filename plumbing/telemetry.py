@@ -44,6 +44,7 @@ class Action(StrEnum):
     PARTITIONS_ASSIGNED = "partitions_assigned"
     PARTITIONS_REVOKED = "partitions_revoked"
     BATCH_RETRIED = "batch_retried"  # a deadlock or serialization failure: attempt, reason
+    COMMANDS_APPLIED = "commands_applied"  # identity commands were given or undone: records (how many)
     BATCH_FENCED = "batch_fenced"  # another stager has this partition now: partition
     DEAD_LETTER = "dead_letter"  # a record that cannot be used was set aside: partition, offset, reason
     POISON_LIMIT = "poison_limit"  # too many of them that ingest had accepted: the stager stops

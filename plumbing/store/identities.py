@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from journey.identity import Holding
+from journey.timelines import Holding, Holdings
 from journey.touchpoint import Order
 from plumbing.store.engine import Driver
 
@@ -15,6 +15,7 @@ class Known(NamedTuple):
 
     customer: int | None
     first_at: datetime
+    kind: str
 
 
 class NewIdentifier(NamedTuple):
@@ -27,10 +28,11 @@ class NewIdentifier(NamedTuple):
     first_at: datetime
 
 
-_FIND = "SELECT digest, customer, first_at FROM identifiers WHERE digest = ANY($1::bytea[])"
+_FIND = "SELECT digest, customer, first_at, kind FROM identifiers WHERE digest = ANY($1::bytea[])"
 
 _FIND_LOCKED = """
-SELECT digest, customer, first_at FROM identifiers WHERE digest = ANY($1::bytea[]) ORDER BY digest FOR NO KEY UPDATE
+SELECT digest, customer, first_at, kind FROM identifiers WHERE digest = ANY($1::bytea[])
+ORDER BY digest FOR NO KEY UPDATE
 """
 
 _INSERT = """
@@ -49,9 +51,9 @@ UPDATE identifiers SET customer = pointed.customer FROM unnest($1::bytea[], $2::
 WHERE identifiers.digest = pointed.digest
 """
 
-_MERGE = """
-UPDATE identifiers SET customer = merged.survivor FROM unnest($1::bigint[], $2::bigint[]) AS merged (loser, survivor)
-WHERE identifiers.customer = merged.loser
+_RETURN_LATER = """
+UPDATE identifiers SET first_at = seen.first_at FROM unnest($1::bytea[], $2::timestamptz[]) AS seen (digest, first_at)
+WHERE identifiers.digest = seen.digest
 """
 
 _HOLDINGS = """
@@ -64,6 +66,13 @@ INSERT INTO holdings (device, since_at, since_sequence, since_source, since_id, 
 SELECT * FROM unnest($1::bytea[], $2::timestamptz[], $3::bigint[], $4::text[], $5::text[], $6::bytea[])
 """
 
+_LET_GO = """
+DELETE FROM holdings USING unnest($1::bytea[], $2::timestamptz[], $3::bigint[], $4::text[], $5::text[])
+    AS gone (device, at, sequence, source, id)
+WHERE holdings.device = gone.device AND since_at = gone.at AND since_sequence = gone.sequence
+  AND since_source = gone.source AND since_id = gone.id
+"""
+
 _SHOWN = """
 SELECT DISTINCT ON (customer) customer, digest FROM identifiers
 WHERE customer = ANY($1::bigint[])
@@ -74,7 +83,7 @@ ORDER BY customer, kind <> ALL($2::text[]), first_at, digest
 async def find(driver: Driver, digests: Collection[bytes], *, locked: bool = False) -> dict[bytes, Known]:
     """What is known of these identifiers; `locked` holds their rows until the end of the transaction."""
     rows = await driver.fetch(_FIND_LOCKED if locked else _FIND, list(digests)) if digests else []
-    return {row["digest"]: Known(row["customer"], row["first_at"]) for row in rows}
+    return {row["digest"]: Known(row["customer"], row["first_at"], row["kind"]) for row in rows}
 
 
 async def insert(driver: Driver, new: Sequence[NewIdentifier]) -> bool:
@@ -94,18 +103,20 @@ async def seen_earlier(driver: Driver, seen: Mapping[bytes, datetime]) -> None:
 
 
 async def point(driver: Driver, customers: Mapping[bytes, int]) -> None:
-    """Let devices stand for the customers who own what nobody has claimed on them."""
+    """Let identifiers stand for these customers."""
     if customers:
         digests = sorted(customers)
         await driver.execute(_POINT, digests, [customers[digest] for digest in digests])
 
 
-async def merge(driver: Driver, losers: Sequence[int], survivors: Sequence[int]) -> None:
-    """Let all identifiers of each loser stand for the survivor at the same index."""
-    await driver.execute(_MERGE, list(losers), list(survivors))
+async def seen_from(driver: Driver, seen: Mapping[bytes, datetime]) -> None:
+    """Set `first_at` anew where the first touchpoint counts no more."""
+    if seen:
+        digests = sorted(seen)
+        await driver.execute(_RETURN_LATER, digests, [seen[digest] for digest in digests])
 
 
-async def holdings(driver: Driver, devices: Collection[bytes]) -> dict[bytes, Sequence[Holding]]:
+async def holdings(driver: Driver, devices: Collection[bytes]) -> dict[bytes, Holdings]:
     """The holdings of each device, in order; a device that nobody signed in on is left out."""
     rows = await driver.fetch(_HOLDINGS, list(devices)) if devices else []
     found: dict[bytes, list[Holding]] = defaultdict(list)
@@ -114,13 +125,20 @@ async def holdings(driver: Driver, devices: Collection[bytes]) -> dict[bytes, Se
     return dict(found)
 
 
-async def hold(driver: Driver, changed: Mapping[bytes, Sequence[Holding]]) -> None:
-    """Write the holdings of devices anew."""
-    if not changed:
-        return
-    await driver.execute("DELETE FROM holdings WHERE device = ANY($1::bytea[])", sorted(changed))
-    rows = [(device, *holding.since, holding.owner) for device in sorted(changed) for holding in changed[device]]
-    await driver.execute(_HOLD, *(list(column) for column in zip(*rows, strict=True)))
+async def hold(driver: Driver, before: Mapping[bytes, Holdings], after: Mapping[bytes, Holdings]) -> None:
+    """Write what changed of the holdings of devices."""
+    gone = [
+        (device, *one.since) for device in sorted(after) for one in set(before.get(device, ())) - set(after[device])
+    ]
+    new = [
+        (device, *one.since, one.owner)
+        for device in sorted(after)
+        for one in sorted(set(after[device]) - set(before.get(device, ())), key=lambda one: one.since)
+    ]
+    if gone:
+        await driver.execute(_LET_GO, *(list(column) for column in zip(*gone, strict=True)))
+    if new:
+        await driver.execute(_HOLD, *(list(column) for column in zip(*new, strict=True)))
 
 
 async def shown_ids(driver: Driver, customers: Collection[int], strong_kinds: Collection[str]) -> dict[int, str]:

@@ -84,6 +84,11 @@ async def lock(driver: Driver, topic: str, claims: Mapping[int, Claim], *, alone
             raise Fenced(f"partition {partition} of {topic} was taken over: {held} became {found.get(partition)}")
 
 
+async def wait_for_all(driver: Driver) -> None:
+    """Be beside no transaction that holds positions, until the end of this one."""
+    await driver.execute(f"SELECT pg_advisory_xact_lock({_TURN})")
+
+
 async def advance(driver: Driver, topic: str, moved: Mapping[int, tuple[int, datetime]]) -> None:
     """Move locked positions on: partition → (next offset, up to when everything received is in the store)."""
     partitions = sorted(moved)

@@ -91,7 +91,15 @@ identifiers = Table(
     Column("sealed", LargeBinary, nullable=False, comment="the value, encrypted (AES-GCM)"),
     Column("customer", BigInteger, comment="null: a device of which nothing is left unclaimed"),
     Column("first_at", Instant, nullable=False, comment="occurred_at of the earliest touchpoint that carries it"),
+    Column(
+        "shared",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="so many of its links are refused that it links nothing",
+    ),
     Index("identifiers_customer_idx", "customer"),
+    Index("identifiers_shared_idx", "digest", postgresql_where=text("shared")),
     _digest("digest"),
     comment=(
         "Who an identifier stands for. Strong ones of one person share a customer; a weak one or a reference has the "
@@ -107,12 +115,79 @@ holdings = Table(
     Column("since_sequence", BigInteger, nullable=False),
     Column("since_source", Text(collation="C"), nullable=False),
     Column("since_id", Text(collation="C"), nullable=False),
-    Column("owner", LargeBinary, ForeignKey("identifiers.digest"), nullable=False),
+    Column("owner", LargeBinary, ForeignKey("identifiers.digest"), comment="null: signed out"),
     PrimaryKeyConstraint("device", "since_at", "since_sequence", "since_source", "since_id"),
     comment=(
-        "The sign-ins on a device (or uses of a reference) at which its owner changed. The owner is named by the "
-        "strongest identifier they signed in with"
+        "The sign-outs and sign-ins on a device (or uses of a reference), but for those that repeat what holds anyway. "
+        "The owner is named by the strongest identifier they signed in with"
     ),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("one", LargeBinary, ForeignKey("identifiers.digest"), nullable=False),
+    Column("other", LargeBinary, ForeignKey("identifiers.digest"), nullable=False),
+    Column("first_at", Instant, nullable=False),
+    Column("first_sequence", BigInteger, nullable=False),
+    Column("first_source", Text(collation="C"), nullable=False),
+    Column("first_id", Text(collation="C"), nullable=False),
+    Column("refused", Boolean, nullable=False, comment="it would have welded two people: a conflict"),
+    PrimaryKeyConstraint("one", "other"),
+    Index("links_other_idx", "other"),
+    Index("links_refused_idx", "one", "other", postgresql_where=text("refused")),
+    comment=(
+        "Strong identifiers that met in a touchpoint, the higher one first, and where in the order they first did"
+    ),
+)
+
+commands = Table(
+    "commands",
+    metadata,
+    Column("command", BigInteger, Identity(), primary_key=True),
+    Column("verb", Text, nullable=False),
+    Column("one", LargeBinary, comment="digest of the first identifier of a pair, or of the one that is struck"),
+    Column("other", LargeBinary),
+    Column("source", Text(collation="C")),
+    Column("id", Text(collation="C")),
+    Column("kinds", ARRAY(Text), nullable=False, comment="of one and other, as they may not be known yet"),
+    Column("sealed", ARRAY(LargeBinary), nullable=False, comment="their values, encrypted"),
+    Column("given_by", Text, nullable=False, comment="name of the key"),
+    Column("given_at", Instant, nullable=False, server_default=func.now()),
+    Column("undone_at", Instant),
+    Column(
+        "pending",
+        Boolean,
+        nullable=False,
+        server_default=text("true"),
+        comment="no stager has seen it, or its undoing, yet",
+    ),
+    CheckConstraint("verb IN ('join', 'split', 'strike', 'void')", name="verb_known"),
+    CheckConstraint(
+        "(other IS NOT NULL) = (verb IN ('join', 'split')) AND (other IS NULL OR one < other)", name="pairs_are_ordered"
+    ),
+    CheckConstraint(
+        "(verb IN ('strike', 'void')) = (source IS NOT NULL AND id IS NOT NULL)", name="others_name_a_touchpoint"
+    ),
+    CheckConstraint("(verb = 'void') = (one IS NULL)", name="all_but_void_name_identifiers"),
+    Index("commands_one_idx", "one", postgresql_where=text("other IS NOT NULL AND undone_at IS NULL")),
+    Index("commands_other_idx", "other", postgresql_where=text("other IS NOT NULL AND undone_at IS NULL")),
+    Index("commands_touchpoint_idx", "source", "id", postgresql_where=text("source IS NOT NULL AND undone_at IS NULL")),
+    Index("commands_pending_idx", "command", postgresql_where=text("pending")),
+    comment=("What people say about whose touchpoints are whose; the last on the same object that is not undone holds"),
+)
+
+carried = Table(
+    "carried",
+    metadata,
+    Column("identifier", LargeBinary, nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("source", Text(collation="C"), nullable=False),
+    Column("id", Text(collation="C"), nullable=False),
+    Column("by_device", Boolean, nullable=False, comment="the touchpoint carries a weak identifier"),
+    PrimaryKeyConstraint("identifier", "occurred_at", "sequence", "source", "id"),
+    comment="Which touchpoints without a strong identifier carry a device or reference",
 )
 
 touchpoints = Table(
@@ -120,18 +195,19 @@ touchpoints = Table(
     metadata,
     Column("source", Text(collation="C"), nullable=False),
     Column("id", Text(collation="C"), nullable=False),
-    Column("customer", BigInteger, nullable=False),
+    Column("customer", BigInteger, comment="null: it is void, or what named somebody is struck"),
     Column("occurred_at", Instant, nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("received_at", Instant, nullable=False),
     Column("type", Text, nullable=False),
     Column("channel", Text, nullable=False),
     Column("device", LargeBinary, comment="decides whose it is, without a strong identifier"),
+    Column("owner", LargeBinary, comment="the identifier whose customer that is"),
     Column("body", LargeBinary, nullable=False, comment="the rest, as JSON, identifiers as digests"),
     Column("conflicts", Integer, nullable=False, server_default=text("0"), comment="copies with another body"),
     PrimaryKeyConstraint("source", "id"),
     Index("touchpoints_order_idx", "customer", "occurred_at", "sequence", "source", "id"),
-    Index("touchpoints_device_idx", "device", "occurred_at", postgresql_where=text("device IS NOT NULL")),
+    CheckConstraint("(customer IS NULL) = (owner IS NULL)", name="whose"),
     comment="Every accepted touchpoint, once: of several copies the one that counts",
 )
 

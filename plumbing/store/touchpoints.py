@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from journey.touchpoint import Order, Touchpoint
-from plumbing.store.bodies import COLUMNS, StoredTouchpoint, unpack
+from plumbing.store.bodies import COLUMNS, StoredTouchpoint, Whose, unpack
 from plumbing.store.engine import Driver
 from plumbing.store.rows import put
 
@@ -15,7 +15,7 @@ _COPIES = "SELECT * FROM touchpoints WHERE source = $1 AND id = ANY($2::text[]) 
 
 _REPLACE = """
 UPDATE touchpoints SET customer = $3, occurred_at = $4, sequence = $5, received_at = $6, type = $7, channel = $8,
-    device = $9, body = $10
+    device = $9, owner = $10, body = $11
 WHERE source = $1 AND id = $2
 """
 
@@ -30,16 +30,26 @@ _HISTORY = """
 SELECT * FROM touchpoints WHERE customer = ANY($1::bigint[]) ORDER BY customer, occurred_at, sequence, source, id
 """
 
-_ON_DEVICES = """
-SELECT t.device, t.customer, t.occurred_at, t.sequence, t.source, t.id
-FROM unnest($1::bytea[], $2::timestamptz[]) AS changed (device, since)
-JOIN touchpoints AS t ON t.device = changed.device AND t.occurred_at >= changed.since
+_GIVE = """
+UPDATE touchpoints AS t SET customer = given.customer, owner = given.owner, device = given.device
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[], $5::bytea[])
+    AS given (source, id, customer, owner, device)
+WHERE t.source = given.source AND t.id = given.id
 """
 
-_GIVE = """
-UPDATE touchpoints AS t SET customer = given.customer
-FROM unnest($1::text[], $2::text[], $3::bigint[]) AS given (source, id, customer)
-WHERE t.source = given.source AND t.id = given.id
+_FOLLOW = """
+UPDATE touchpoints AS t SET customer = moved.customer
+FROM unnest($1::bytea[], $2::bigint[]) AS moved (owner, customer)
+WHERE t.customer = ANY($3::bigint[]) AND t.owner = moved.owner AND t.customer <> moved.customer
+"""
+
+_TAKE = """
+UPDATE touchpoints AS t SET customer = NULL, owner = NULL, device = NULL
+FROM unnest($1::text[], $2::text[]) AS taken (source, id) WHERE t.source = taken.source AND t.id = taken.id
+"""
+
+_OF_KEYS = """
+SELECT touchpoints.* FROM unnest($1::text[], $2::text[]) AS asked (source, id) JOIN touchpoints USING (source, id)
 """
 
 _AFTER = """
@@ -88,29 +98,46 @@ async def histories(driver: Driver, customers: Collection[int]) -> dict[int, lis
     return {customer: [unpack(row) for row in theirs] for customer, theirs in grouped}
 
 
-async def on_devices(driver: Driver, since: Mapping[bytes, datetime]) -> list[tuple[bytes, int, Order]]:
-    """The touchpoints that devices decide about, each from an instant on: device, present customer, order."""
-    rows = await driver.fetch(_ON_DEVICES, list(since), list(since.values())) if since else []
-    return [(device, customer, Order(*order)) for device, customer, *order in rows]
-
-
-async def give(driver: Driver, moved: Mapping[Key, int]) -> None:
-    """Assign touchpoints to other customers: key → customer."""
+async def give(driver: Driver, moved: Mapping[Key, Whose]) -> None:
+    """Assign touchpoints to other customers."""
     if moved:
         keys = sorted(moved)
-        await driver.execute(_GIVE, [k[0] for k in keys], [k[1] for k in keys], [moved[k] for k in keys])
+        whose = [moved[key] for key in keys]
+        await driver.execute(
+            _GIVE,
+            *([key[0] for key in keys], [key[1] for key in keys]),
+            *([one.customer for one in whose], [one.owner for one in whose], [one.device for one in whose]),
+        )
 
 
-async def after(driver: Driver, customer: int, place: Order) -> list[Touchpoint]:
-    """A customer's touchpoints after a place in the order."""
-    return [unpack(row) for row in await driver.fetch(_AFTER, customer, *place)]
+async def follow(driver: Driver, moved: Mapping[bytes, int], before: Collection[int]) -> None:
+    """Give the touchpoints that belong by an identifier to its new customer; `before` are those who had them."""
+    if moved and before:
+        await driver.execute(_FOLLOW, list(moved), list(moved.values()), list(before))
 
 
-async def merge(driver: Driver, losers: Sequence[int], survivors: Sequence[int]) -> None:
-    """Give all touchpoints of each loser to the survivor at the same index."""
-    await driver.execute(
-        "UPDATE touchpoints AS t SET customer = merged.survivor "
-        "FROM unnest($1::bigint[], $2::bigint[]) AS merged (loser, survivor) WHERE t.customer = merged.loser",
-        list(losers),
-        list(survivors),
-    )
+async def take(driver: Driver, keys: Collection[Key]) -> None:
+    """Let touchpoints be nobody's."""
+    if keys:
+        await driver.execute(_TAKE, [source for source, _ in keys], [id_ for _, id_ in keys])
+
+
+def order_of(row: Mapping[str, Any]) -> Order:
+    return Order(row["occurred_at"], row["sequence"], row["source"], row["id"])
+
+
+async def of_keys(driver: Driver, keys: Collection[Key]) -> list[Mapping[str, Any]]:
+    """The rows of these (source, id) that are stored."""
+    if not keys:
+        return []
+    return list(await driver.fetch(_OF_KEYS, [source for source, _ in keys], [id_ for _, id_ in keys]))
+
+
+async def rows_of(driver: Driver, customers: Collection[int]) -> list[Mapping[str, Any]]:
+    """The rows of all touchpoints of these customers, in each one's order."""
+    return list(await driver.fetch(_HISTORY, list(customers))) if customers else []
+
+
+async def after(driver: Driver, customer: int, place: Order) -> list[Mapping[str, Any]]:
+    """The rows of a customer's touchpoints after a place in the order, in order."""
+    return list(await driver.fetch(_AFTER, customer, *place))

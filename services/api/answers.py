@@ -27,6 +27,20 @@ class Identifier(Answer, frozen=True, kw_only=True):
     masked: bool
 
 
+class NamedIdentifier(Answer, frozen=True, kw_only=True):
+    """An identifier and the customer id that it mints."""
+
+    id: Id
+    kind: str
+    value: str
+    masked: bool
+
+
+class TouchpointKey(Answer, frozen=True, kw_only=True):
+    source: str
+    id: str
+
+
 class Stage(Answer, frozen=True, kw_only=True):
     name: str
     label: Label
@@ -267,6 +281,39 @@ class Changes(Answer, frozen=True, kw_only=True):
     items: tuple[Change, ...]
     next: int
     reset: bool
+
+
+class Conflict(Answer, frozen=True, kw_only=True):
+    """Two identifiers that met in a touchpoint and were not made one person (`link`), or one that so many people share
+    that it links nothing (`shared`: `other` and `first_seen` are null).
+
+    An `id` is one of the customer whom its identifier stands for.
+    """
+
+    reason: str
+    one: NamedIdentifier
+    other: NamedIdentifier | None
+    refused_links: int
+    first_seen: TouchpointKey | None
+
+
+class Command(Answer, frozen=True, kw_only=True):
+    """What somebody said about identities. `pending`: no stager has applied it, or its undoing, yet."""
+
+    command: int
+    verb: str
+    identifiers: tuple[NamedIdentifier, ...]
+    touchpoint: TouchpointKey | None
+    given_by: str
+    given_at: datetime
+    undone_at: datetime | None
+    pending: bool
+
+
+class CommandGiven(Answer, frozen=True, kw_only=True):
+    """The number to undo it by."""
+
+    command: int
 
 
 class Health(Answer, frozen=True, kw_only=True):

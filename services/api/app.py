@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from journey.identity import Class, IdentityConfig, Kinds, parse_identity
 from plumbing.settings import Settings
+from plumbing.store.commanding import Commanding
 from plumbing.store.engine import make_engine
 from plumbing.store.keys import KeyKind, Keyring, parse_bootstrap_keys
 from plumbing.store.reading.connection import make_pool
@@ -63,6 +64,7 @@ class Api:
             lookup=Lookup(Customers(self._pool, _references(identity)), kinds, sealer, settings.phone_region),
             profiles=Profiles(kinds, sealer),
             past=Past(engine, catalogues),
+            commanding=Commanding(sealer, kinds, settings.phone_region),
             cursors=Cursors(sealer),
             stream=Stream(engine, self._bell),
             kinds=kinds,

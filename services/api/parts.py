@@ -7,6 +7,7 @@ from fastapi import Request
 
 from journey.identity import Kinds
 from plumbing.settings import Settings
+from plumbing.store.commanding import Commanding
 from plumbing.store.engine import Engine
 from plumbing.store.keys import Scope
 from services.api.auth import Gate, Reader
@@ -29,6 +30,7 @@ class Parts:
     lookup: Lookup
     profiles: Profiles
     past: Past
+    commanding: Commanding
     cursors: Cursors
     stream: Stream
     kinds: Kinds

@@ -55,6 +55,11 @@ class Profiles:
         """Strong ones first, then in the order in which they came."""
         return self._identifiers(in_order(known, self._kinds), personal)
 
+    def value(self, kind: str, sealed: bytes, personal: bool) -> str:
+        """An identifier's value, masked unless `personal`."""
+        value = self._sealer.unseal(sealed)
+        return value if personal else mask(kind, value)
+
     def _identifiers(self, known: Iterable[Known], personal: bool) -> tuple[Identifier, ...]:
         unseal, masked = self._sealer.unseal, not personal
         return tuple(

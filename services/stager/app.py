@@ -2,6 +2,7 @@
 
 consumer    log → batches → store          (consume.py)
 timers      what time alone causes         (timers.py)
+commands    what people say of identities  (commanded.py)
 sequencer   outbox → feed                  (sequencer.py)
 health      GET /healthz /readyz /metrics  (health.py)
 """
@@ -32,6 +33,7 @@ from schemas import identity_document, journey_documents
 from services.serving.running import GC_THRESHOLD
 from services.serving.server import listen
 from services.stager.backoff import Backoff
+from services.stager.commanded import Commander
 from services.stager.consume import Consumer
 from services.stager.health import serve_health
 from services.stager.incoming import Reader
@@ -42,6 +44,9 @@ from services.stager.timers import Timers
 _TIMERS_EVERY = 0.25
 _TIMERS_BEHIND_EVERY = 5.0
 """Seconds between looks at the timers: rarely in a backlog, as most of what is due then will be taken back."""
+
+_COMMANDS_EVERY = 0.5
+"""Seconds between looks at what people said about identities: somebody waits to see what it does."""
 
 _SEQUENCER_EVERY = 1.0
 """Seconds; it is woken by each batch, so this is for what another stager left when it was killed."""
@@ -70,6 +75,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_stop_all_when_done(consumer.run(stop), stop))
                 tasks.create_task(_repeat(_Clockwork(Timers(engine, journeys, kinds), consumer, staged).look, stop))
+                tasks.create_task(_obey(Commander(engine, journeys, sealer, kinds), staged, stop))
                 tasks.create_task(_sequence(engine, staged, stop))
                 tasks.create_task(serve_health(settings, listener, consumer, stop))
                 log(Action.STARTED, service="stager", member=member, journeys=len(journeys.machines))
@@ -178,6 +184,15 @@ class _Clockwork:
         if fired:
             self._staged.set()
         return 0.0 if fired else _TIMERS_EVERY
+
+
+async def _obey(commander: Commander, staged: asyncio.Event, stop: asyncio.Event) -> None:
+    async def step() -> float:
+        if await commander.apply():
+            staged.set()
+        return _COMMANDS_EVERY
+
+    await _repeat(step, stop)
 
 
 async def _sequence(engine: Engine, staged: asyncio.Event, stop: asyncio.Event) -> None:

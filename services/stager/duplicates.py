@@ -4,18 +4,17 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from journey.touchpoint import Order, Touchpoint, body_digest
+from journey.touchpoint import Touchpoint, body_digest
 from plumbing.store.bodies import unpack
 from plumbing.store.touchpoints import Key
 from services.stager.incoming import Incoming
 
 
 class Replacement(NamedTuple):
-    """A copy that counts in the place of a stored one: whose that was, and where in the order."""
+    """A copy that counts in the place of a stored one, and the row of that."""
 
     one: Incoming
-    customer: int
-    was: Order
+    row: Mapping[str, Any]
 
 
 class Chosen(NamedTuple):
@@ -46,11 +45,7 @@ def choose(incoming: Iterable[Incoming], stored: Mapping[Key, Mapping[str, Any]]
         received_at, conflicts = noted.get(key, (rival.received_at, 0))
         noted[key] = (min(received_at, touchpoint.received_at), conflicts + conflict)
     new = [one for key, one in chosen.items() if key not in stored]
-    replace = [
-        Replacement(one, stored[key]["customer"], unpack(stored[key]).order)
-        for key, one in chosen.items()
-        if key in stored
-    ]
+    replace = [Replacement(one, stored[key]) for key, one in chosen.items() if key in stored]
     return Chosen(new, replace, noted)
 
 

@@ -3,17 +3,19 @@
 A record that is no touchpoint becomes a dead letter; it never stops its partition.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
+from journey.assignment import Names
 from journey.identity import Class, Identifier, Kinds
 from journey.touchpoint import Order, Touchpoint, decode
 from plumbing.log.port import StoredRecord
+from plumbing.store.bodies import struck, unpack
 from plumbing.store.dead_letters import DeadLetter
 from plumbing.store.sealing import Sealer
 
@@ -22,6 +24,9 @@ LONGEST_KEY = 1_000
 
 
 _DIGESTS_KEPT = 65_536
+
+CLASSES = (Class.STRONG, Class.REFERENCE, Class.WEAK)
+"""In the order of `Names`."""
 
 
 class Carried(NamedTuple):
@@ -32,17 +37,41 @@ class Carried(NamedTuple):
 
 
 class Incoming(NamedTuple):
-    """A touchpoint in its stored form, and the identifiers it came with, strongest first."""
+    """A touchpoint in its stored form, and the identifiers it came with, strongest first. `names` are those that count:
+    not the ones of the kinds that are `struck`."""
 
     touchpoint: Touchpoint
     order: Order
-    strong: Sequence[Carried]
-    others: Sequence[Carried]
+    carried: Sequence[Carried]
+    names: Names
+    struck: frozenset[str] = frozenset()
+
+    def without(self, digests: Collection[bytes]) -> "Incoming":
+        """The same with these identifiers struck."""
+        struck = frozenset(one.identifier.kind for one in self.carried if one.digest in digests)
+        names = Names(*(tuple(name for name in names if name not in digests) for names in self.names))
+        return self._replace(names=names, struck=struck)
+
+
+class Seen(NamedTuple):
+    """A touchpoint as far as it matters for whose it and others are."""
+
+    order: Order
+    type: str
+    names: Names
 
     @property
-    def device(self) -> Carried | None:
-        """What decides whose this is: nothing but the person, where a strong identifier names one."""
-        return None if self.strong else self.others[0]
+    def key(self) -> tuple[str, str]:
+        return self.order.source, self.order.id
+
+
+def names_of(row: Mapping[str, Any], kinds: Kinds) -> Names:
+    """The identifiers of a stored row that count: none when it is nobody's."""
+    if row["customer"] is None:
+        return Names((), (), ())
+    gone = struck(row)
+    counting = [identifier for identifier in kinds.identifiers(unpack(row)) if identifier.kind not in gone]
+    return Names(*(tuple(bytes.fromhex(one.value) for one in counting if one.class_ is class_) for class_ in CLASSES))
 
 
 class Reader:
@@ -62,15 +91,21 @@ class Reader:
         return _unusable(touchpoint) or self._stored_form(touchpoint)
 
     def _stored_form(self, touchpoint: Touchpoint) -> Incoming:
-        strong: list[Carried] = []
-        others: list[Carried] = []
+        carried: list[Carried] = []
+        strong, references, weak = [], [], []
         digests: dict[str, str] = {}
         for identifier in self._kinds.identifiers(touchpoint):
             digest = self._digest(identifier.kind, identifier.value, identifier.scope)
             digests[identifier.kind] = digest.hex()
-            (strong if identifier.class_ is Class.STRONG else others).append(Carried(digest, identifier))
+            carried.append(Carried(digest, identifier))
+            if identifier.class_ is Class.STRONG:
+                strong.append(digest)
+            elif identifier.class_ is Class.WEAK:
+                weak.append(digest)
+            else:
+                references.append(digest)
         stored = replace(touchpoint, identifiers=digests)
-        return Incoming(stored, touchpoint.order, strong, others)
+        return Incoming(stored, touchpoint.order, carried, Names(tuple(strong), tuple(references), tuple(weak)))
 
 
 def dead_letter(topic: str, partition: int, record: StoredRecord, reason: str, at: datetime) -> DeadLetter:

@@ -15,7 +15,7 @@ from journey.machine import Journeys
 from journey.state import decode_state
 from journey.touchpoint import Touchpoint
 from plumbing.store import customers, dead_letters, horizon, positions, touchpoints
-from plumbing.store.bodies import StoredTouchpoint, pack
+from plumbing.store.bodies import pack
 from plumbing.store.dead_letters import DeadLetter
 from plumbing.store.engine import Driver, Engine, transaction
 from plumbing.store.positions import Claim
@@ -24,6 +24,7 @@ from plumbing.telemetry import BATCH_RETRIES, CONFLICTS, REFOLDS, Action, log
 from services.stager.differences import Change
 from services.stager.duplicates import Chosen, choose
 from services.stager.folding import fold_again, take
+from services.stager.heeding import NeedsToBeAlone, as_told
 from services.stager.incoming import Incoming
 from services.stager.telling import tell
 from services.stager.ties import Tier, Ties
@@ -65,47 +66,55 @@ class Stage:
         Postgres cannot hold, and `Contended` when it collides even with all others waiting.
         """
         attempt = 0
+        alone = False
         while True:
             attempt += 1
             try:
                 async with transaction(self._engine) as driver:
-                    alone = attempt > ATTEMPTS_BESIDE_OTHERS
                     await positions.lock(driver, batch.topic, batch.claims, alone=alone)
-                    await self._stage(driver, batch)
+                    await self._stage(driver, batch, alone)
                 return
             except Contended as error:
                 BATCH_RETRIES.inc()
                 log(Action.BATCH_RETRIED, attempt=attempt, reason=str(error))
+                alone = alone or attempt >= ATTEMPTS_BESIDE_OTHERS or isinstance(error, NeedsToBeAlone)
                 if attempt == ATTEMPTS:
                     raise
 
-    async def _stage(self, driver: Driver, batch: Batch) -> None:
+    async def _stage(self, driver: Driver, batch: Batch, alone: bool) -> None:
         if batch.incoming:
-            await self._apply(driver, batch.incoming)
+            await self._apply(driver, batch.incoming, alone)
         await dead_letters.keep(driver, batch.letters)
         await positions.advance(driver, batch.topic, batch.moved)
 
-    async def _apply(self, driver: Driver, incoming: Sequence[Incoming]) -> None:
+    async def _apply(self, driver: Driver, incoming: Sequence[Incoming], alone: bool) -> None:
         keys = {(one.touchpoint.source, one.touchpoint.id) for one in incoming}
         chosen = choose(incoming, await touchpoints.copies(driver, keys))
-        counting = sorted([*chosen.new, *(copy.one for copy in chosen.replace)], key=lambda one: one.order)
-        ties = await self._tier.tie(driver, counting, chosen.replace)
-        await self._store(driver, chosen, ties)
-        ties.refold.update(ties.owner[copy.one.order] for copy in chosen.replace)
+        withdrawn = [copy.row for copy in chosen.replace if copy.row["customer"] is not None]
+        if withdrawn and not alone:
+            raise NeedsToBeAlone
+        counting = await as_told(driver, [*chosen.new, *(copy.one for copy in chosen.replace)])
+        ties = await self._tier.tie(driver, counting, withdrawn)
+        await self._store(driver, chosen, counting, ties)
+        ties.refold.update(
+            ties.whose[copy.one.order].customer for copy in chosen.replace if copy.one.order in ties.whose
+        )
         reached = await horizon.reached(driver)
         changes = await self._fold(driver, chosen.new, ties, reached)
         await tell(driver, changes, ties.rows, ties.shown_before, self._kinds.strong, reached)
 
-    async def _store(self, driver: Driver, chosen: Chosen, ties: Ties) -> None:
-        await touchpoints.insert(driver, [_row(one, ties) for one in chosen.new])
-        await touchpoints.replace(driver, [_row(copy.one, ties) for copy in chosen.replace])
+    async def _store(self, driver: Driver, chosen: Chosen, counting: Sequence[Incoming], ties: Ties) -> None:
+        rows = {one.order: pack(one.touchpoint, ties.whose.get(one.order), one.struck) for one in counting}
+        await touchpoints.insert(driver, [rows[one.order] for one in chosen.new])
+        await touchpoints.replace(driver, [rows[copy.one.order] for copy in chosen.replace])
         await touchpoints.note_copies(driver, chosen.noted)
         CONFLICTS.inc(sum(conflicts for _, conflicts in chosen.noted.values()))
 
     async def _fold(self, driver: Driver, new: Sequence[Incoming], ties: Ties, reached: datetime) -> list[Change]:
         fresh: dict[int, list[Touchpoint]] = defaultdict(list)
         for one in sorted(new, key=lambda one: one.order):
-            fresh[ties.owner[one.order]].append(one.touchpoint)
+            if one.order in ties.whose:
+                fresh[ties.whose[one.order].customer].append(one.touchpoint)
         changes = []
         again = set(ties.refold)
         for customer in fresh.keys() - again:
@@ -131,7 +140,3 @@ async def fold_again_all(
         folded = fold_again(journeys, row, histories.get(customer, []), reached)
         changes.append(Change(customer, decode_state(row.state), folded))
     return changes
-
-
-def _row(one: Incoming, ties: Ties) -> StoredTouchpoint:
-    return pack(one.touchpoint, ties.owner[one.order], one.device and one.device.digest)

@@ -1,115 +1,23 @@
 """DESIGN, law 1, at the level of the batch: the order and the batches that touchpoints come in change nothing.
 
-Each case invents some crossing lives (tests/support/lives.py), stages them several times in other orders and batches
-(also with the horizon moving on in between, so that timers fire which a late touchpoint takes back), and asks that the
-export be the same byte for byte, be what a fold of the stored touchpoints gives, tie the touchpoints as the reference
-does, and that the tables agree with each other.
+Each case invents some crossing lives (tests/support/lives.py), with what people say about them, stages them several
+times in other orders and batches (also with the horizon moving on in between, so that timers fire which a late
+touchpoint takes back), and asks that the export be the same byte for byte, be what a fold of the stored touchpoints
+gives, tie the touchpoints and refuse the links as the reference does, and that the tables agree with each other.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from itertools import permutations
 
 import asyncpg
 import pytest
 
-from journey.identity import Kinds, parse_identity
-from journey.machine import Journeys
-from journey.touchpoint import Touchpoint, counts_before, encode
-from plumbing.log.port import StoredRecord
-from plumbing.settings import decode_key
-from plumbing.store.engine import make_engine, transaction
-from plumbing.store.exporting import Exporter
-from plumbing.store.exporting import encode as line_of
-from plumbing.store.sealing import Sealer
-from schemas import identity_document
-from services.stager.incoming import Incoming, Reader
-from services.stager.stage_batch import Batch, Stage
-from services.stager.timers import Timers
-from tests.properties.reference_identity import Key, ReferenceIdentity
-from tests.support.lives import Lives
+from journey.touchpoint import Touchpoint
+from tests.support.lives import Lives, Said
+from tests.support.place import BEYOND_ALL, REFERENCE, Place, command_of, that_count
 from tests.support.population import publish
-from tests.support.stager import NOON, SECRET, touchpoint
-
-BEYOND_ALL = NOON + timedelta(days=3_650)
-CONFIG = parse_identity(identity_document())
-KINDS = Kinds(CONFIG)
-SEALER = Sealer(decode_key(SECRET))
-READER = Reader(SEALER, KINDS)
-TABLES = ("customers", "holdings", "identifiers", "touchpoints", "transitions", "stays", "facts", "outbox", "feed")
-
-STAYS_DIFFER = """
-SELECT count(*) FROM (
-    SELECT customer, journey, run, stage, entered_at, row_number() OVER w, lead(entered_at) OVER w AS left_at
-    FROM stays WINDOW w AS (PARTITION BY customer, journey ORDER BY place)
-    EXCEPT ALL
-    SELECT customer, journey, run, to_stage, occurred_at, row_number() OVER w, lead(occurred_at) OVER w
-    FROM transitions WHERE retracted_at IS NULL
-    WINDOW w AS (PARTITION BY customer, journey ORDER BY occurred_at, place)
-) AS one
-"""
-GROUPS = "SELECT array_agg(ARRAY[source, id]) FROM touchpoints GROUP BY customer"
-
-
-class Place:
-    """A store that is emptied before each telling, with a stager's parts on it."""
-
-    def __init__(self, database_url: str, journeys: Journeys) -> None:
-        self._engine = make_engine(database_url, connections=2)
-        self._stage = Stage(self._engine, journeys, SEALER, KINDS)
-        self._timers = Timers(self._engine, journeys, KINDS)
-        self._exporter = Exporter(database_url, decode_key(SECRET))
-
-    async def close(self) -> None:
-        await self._exporter.close()
-        await self._engine.dispose()
-
-    async def empty(self, horizon: datetime) -> None:
-        async with transaction(self._engine) as driver:
-            for table in TABLES:
-                await driver.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
-            await driver.execute("UPDATE horizon SET reached_at = $1", horizon)
-
-    async def stage(self, touchpoints: Iterable[Touchpoint]) -> None:
-        await self._stage.stage(Batch("none", {}, [stored_form(one) for one in touchpoints], [], {}))
-
-    async def let_pass(self, until: datetime) -> None:
-        """Move the horizon on and fire all that is due then."""
-        async with transaction(self._engine) as driver:
-            await driver.execute("UPDATE horizon SET reached_at = greatest(reached_at, $1)", until)
-        while await self._timers.fire():
-            pass
-
-    async def export(self) -> list[bytes]:
-        return [line_of(customer) async for customer in self._exporter.stored()]
-
-    async def agrees(self) -> bool:
-        """Whether the stored rows are what a fold of the stored touchpoints gives, and the stays what was told."""
-        async with transaction(self._engine) as driver:
-            stays = await driver.fetchval(STAYS_DIFFER)
-        return not stays and [found async for found in self._exporter.differences() if found is not None] == []
-
-    async def groups(self) -> set[frozenset[Key]]:
-        """The sets of touchpoints that share a customer."""
-        async with transaction(self._engine) as driver:
-            rows = await driver.fetch(GROUPS)
-        return {frozenset((source, id_) for source, id_ in keys) for (keys,) in rows}
-
-
-def stored_form(one: Touchpoint) -> Incoming:
-    read = READER.read(StoredRecord(0, b"", encode(one), ()))
-    assert isinstance(read, Incoming)
-    return read
-
-
-def that_count(told: Iterable[Touchpoint]) -> list[Touchpoint]:
-    """Of all copies of a touchpoint the one that counts, by the rule for its stored form."""
-    least: dict[Key, Touchpoint] = {}
-    for one in told:
-        key = (one.source, one.id)
-        if key not in least or counts_before(stored_form(one).touchpoint, stored_form(least[key]).touchpoint):
-            least[key] = one
-    return list(least.values())
+from tests.support.stager import NOON, touchpoint
 
 
 @pytest.fixture
@@ -123,15 +31,26 @@ async def place(database_url: str) -> AsyncIterator[Place]:
     await place.close()
 
 
-async def _tell(place: Place, lives: Lives, batches: Sequence[Sequence[Touchpoint]], *, ticking: bool) -> list[bytes]:
-    """Stage the batches and export; `ticking`: time passes as they come, otherwise it has passed before."""
+async def _tell(
+    place: Place, lives: Lives, batches: Sequence[Sequence[Touchpoint]], says: Sequence[Said], *, ticking: bool
+) -> list[bytes]:
+    """Stage the batches, with commands in between, and export; `ticking`: time passes as they come, otherwise it has
+    passed before."""
     last = max(one.occurred_at for batch in batches for one in batch)
     passing = sorted(NOON + (last - NOON) * lives.chance.uniform(0, 1.5) for _ in batches)
     await place.empty(NOON - timedelta(hours=1) if ticking else BEYOND_ALL)
+    given: list[int] = []
+    to_say = list(says)
     for batch, until in zip(batches, passing, strict=True):
+        while to_say and lives.chance.random() < 0.5:
+            given.append(await place.say(to_say.pop(0)))
         await place.stage(batch)
         if ticking:
             await place.let_pass(until)
+    given += [await place.say(said) for said in to_say]
+    for said, number in zip(says, given, strict=True):
+        if said.undone:
+            await place.take_back(number)
     await place.let_pass(BEYOND_ALL)
     return await place.export()
 
@@ -139,12 +58,16 @@ async def _tell(place: Place, lives: Lives, batches: Sequence[Sequence[Touchpoin
 async def _holds(place: Place, seed: int, tellings: int, most: int) -> None:
     lives = Lives(seed, most)
     told = lives.touchpoints()
-    expected = await _tell(place, lives, [told], ticking=False)
-    assert await place.groups() == ReferenceIdentity(CONFIG).customers(that_count(told)), f"seed {seed}"
+    says = lives.commands(told)
+    expected = await _tell(place, lives, [told], says, ticking=False)
+    in_the_end = [command_of(said)[0] for said in says if not said.undone]
+    assigned = REFERENCE.assign(that_count(told), in_the_end)
+    assert await place.assignment() == (assigned.customer_of, assigned.refused), f"seed {seed}"
     assert await place.agrees(), f"seed {seed}"
     for telling in range(tellings):
-        found = await _tell(place, lives, lives.batches(told), ticking=bool((seed + telling) % 2))
+        found = await _tell(place, lives, lives.batches(told), says, ticking=bool((seed + telling) % 2))
         assert found == expected, f"seed {seed}, telling {telling}"
+        assert (await place.assignment())[1] == assigned.refused, f"seed {seed}, telling {telling}"
         assert await place.agrees(), f"seed {seed}, telling {telling}"
 
 

@@ -14,7 +14,7 @@ from journey.outcomes import Advanced
 from journey.state import encode_state
 from journey.touchpoint import Touchpoint
 from plumbing.store import told
-from plumbing.store.bodies import COLUMNS, pack
+from plumbing.store.bodies import COLUMNS, Whose, pack
 from plumbing.store.definitions import load_active, seed
 from plumbing.store.engine import make_engine
 from plumbing.store.feed import CHANNEL
@@ -56,7 +56,7 @@ class Population:
             next_due(self._journeys, found.state),
         )
         digests = await self._identify(customer, touchpoints)
-        rows = [pack(self._stored(one, digests), customer, self._device(one, digests)) for one in touchpoints]
+        rows = [pack(self._stored(one, digests), self._whose(customer, one, digests)) for one in touchpoints]
         await self._connection.copy_records_to_table("touchpoints", records=rows, columns=COLUMNS)
         await self._tell(customer, found)
         shown = min(
@@ -123,13 +123,12 @@ class Population:
         named = {one.kind: digests[one.kind, one.value, one.scope][0].hex() for one in KINDS.identifiers(touchpoint)}
         return msgspec.structs.replace(touchpoint, identifiers=named)
 
-    def _device(
-        self, touchpoint: Touchpoint, digests: Mapping[tuple[str, str, str], tuple[bytes, datetime]]
-    ) -> bytes | None:
+    def _whose(
+        self, customer: int, touchpoint: Touchpoint, digests: Mapping[tuple[str, str, str], tuple[bytes, datetime]]
+    ) -> Whose:
         strongest = KINDS.identifiers(touchpoint)[0]
-        if strongest.class_ is Class.STRONG:
-            return None
-        return digests[strongest.kind, strongest.value, strongest.scope][0]
+        digest = digests[strongest.kind, strongest.value, strongest.scope][0]
+        return Whose(customer, digest, None if strongest.class_ is Class.STRONG else digest)
 
     async def _tell(self, customer: int, found: Advanced) -> None:
         await told.add(self._connection, [(customer, transition) for transition in found.transitions], self.horizon)

@@ -27,17 +27,24 @@ FROM unnest($1::bytea[], $2::boolean[]) WITH ORDINALITY AS asked (digest, as_id,
 JOIN identifiers AS own ON own.digest = asked.digest
 CROSS JOIN LATERAL (
     SELECT CASE WHEN own.kind = ANY ($3::text[]) THEN (
-        SELECT owner FROM holdings WHERE device = own.digest
+        SELECT owner FROM holdings WHERE device = own.digest AND owner IS NOT NULL
         ORDER BY since_at, since_sequence, since_source, since_id LIMIT 1
     ) ELSE (
-        SELECT owner FROM holdings WHERE device = own.digest
+        SELECT owner FROM holdings WHERE device = own.digest AND owner IS NOT NULL
         ORDER BY since_at DESC, since_sequence DESC, since_source DESC, since_id DESC LIMIT 1
     ) END AS owner
 ) AS held
 LEFT JOIN identifiers AS holder ON holder.digest = held.owner
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN own.customer IS NULL AND held.owner IS NULL THEN (
+        SELECT touchpoints.customer FROM carried JOIN touchpoints USING (source, id)
+        WHERE carried.identifier = own.digest
+        ORDER BY carried.occurred_at, carried.sequence, source, id LIMIT 1
+    ) END AS customer
+) AS bearer
 JOIN LATERAL (
     SELECT customer, state, revision FROM customers
-    WHERE customer IN (own.customer, holder.customer) AND octet_length(state) > 1
+    WHERE customer IN (own.customer, holder.customer, bearer.customer) AND octet_length(state) > 1
     ORDER BY (customer = own.customer) = asked.as_id DESC LIMIT 1
 ) AS found ON true
 CROSS JOIN LATERAL (
@@ -48,7 +55,8 @@ CROSS JOIN LATERAL (
 CROSS JOIN horizon
 """
 # The state of nobody is at most one byte. An id means first the customer whose identifier minted it; an identifier
-# means first the one who holds it now (a device: the last who signed in; a reference: the first who came with it).
+# means first the one who holds it now (a device: the last who signed in; a reference: the first who came with it). One
+# that nobody holds and that decides nothing by itself means whoever its first touchpoint belongs to.
 
 
 class Found(NamedTuple):

@@ -36,6 +36,10 @@ WHERE (source, id) IN (SELECT * FROM unnest($1::text[], $2::text[])) AND undone_
 ORDER BY command
 """  # noqa: S608
 
+_KNOWN_BY = f"""
+SELECT {_COLUMNS} FROM commands WHERE given_at <= $1 AND (undone_at IS NULL OR undone_at > $1) ORDER BY command
+"""  # noqa: S608
+
 _LIST = f"SELECT {_COLUMNS} FROM commands WHERE command < $1 ORDER BY command DESC LIMIT $2"  # noqa: S608
 
 _GIVE = """
@@ -70,6 +74,11 @@ async def undo(driver: Driver, number: int) -> bool:
 async def newest(driver: Driver, before: int, limit: int) -> list[Given]:
     """Commands with lesser numbers than `before`, the last ones first."""
     return [_given(row) for row in await driver.fetch(_LIST, before, limit)]
+
+
+async def known_by(driver: Driver, instant: datetime) -> list[Given]:
+    """The commands that were in force at an instant, in the order in which they were given."""
+    return [_given(row) for row in await driver.fetch(_KNOWN_BY, instant)]
 
 
 async def waiting(driver: Driver) -> bool:

@@ -169,7 +169,10 @@ class TouchpointItem(TimelineItem, frozen=True, kw_only=True, tag="touchpoint"):
 
 
 class TransitionItem(TimelineItem, frozen=True, kw_only=True, tag="transition"):
-    """`retracted_at` says since when it no longer holds, because something came late."""
+    """`retracted_at` says since when it no longer holds, because something came late.
+
+    `learned_at` is null in an answer as of `known_at`, which is worked out anew.
+    """
 
     id: str
     journey: str
@@ -178,7 +181,7 @@ class TransitionItem(TimelineItem, frozen=True, kw_only=True, tag="transition"):
     to_stage: str
     from_label: Label | None
     to_label: Label | None
-    learned_at: datetime
+    learned_at: datetime | None
     retracted_at: datetime | None
     rule: str
     rule_label: Label | None

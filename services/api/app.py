@@ -63,7 +63,7 @@ class Api:
             catalogues=catalogues,
             lookup=Lookup(Customers(self._pool, _references(identity)), kinds, sealer, settings.phone_region),
             profiles=Profiles(kinds, sealer),
-            past=Past(engine, catalogues),
+            past=Past(engine, catalogues, kinds),
             commanding=Commanding(sealer, kinds, settings.phone_region),
             cursors=Cursors(sealer),
             stream=Stream(engine, self._bell),

@@ -33,6 +33,7 @@ STAGE_NOT_FOUND = Problem("stage-not-found", 404, "This journey has no such stag
 COMMAND_NOT_FOUND = Problem("command-not-found", 404, "There is no command of this number.")
 METHOD_NOT_ALLOWED = Problem("method-not-allowed", 405, "This path does not take that method.")
 BODY_TOO_LARGE = Problem("body-too-large", 413, "The body is larger than this path takes.")
+TOO_MUCH = Problem("too-much-history", 422, "More people and devices hang together here than one answer can look at.")
 INTERNAL = Problem("internal", 500, "Jalon failed at this.")
 UNAVAILABLE = Problem("store-unavailable", 503, "The store does not answer; ask again in a moment.")
 

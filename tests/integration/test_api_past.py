@@ -89,3 +89,49 @@ async def test_an_instant_of_another_form_is_refused(world: World, sent: str) ->
 
 def quoted(instant: object) -> str:
     return str(instant).replace(" ", "T").replace("+", "%2B")
+
+
+KNOWN = START + timedelta(days=2)
+PERSON = [one for one in LUDOVIC if "anonymous_id" not in one.identifiers]
+"""Without what a browser did that he never signed in on: by itself nothing ties that to him."""
+
+
+async def test_the_profile_as_it_was_known_is_the_fold_of_what_had_been_received(world: World) -> None:
+    told = await profile(world, f"by/email/{EMAIL}?known_at={quoted(KNOWN)}")
+    state = fold(JOURNEYS, [one for one in PERSON if one.received_at <= KNOWN], KNOWN).state
+    assert (told.id, told.horizon, told.last_heard_at) == (world.ludovic, KNOWN, state.heard_at)
+    assert {one.journey: (one.stage.name, one.since) for one in told.journeys} == {
+        name: (here.stage, here.entered_at) for name, here in state.journeys.items()
+    }
+
+
+async def test_lists_as_they_were_known_come_in_pages_that_add_up(world: World) -> None:
+    folded = fold(JOURNEYS, [one for one in PERSON if one.received_at <= KNOWN], KNOWN)
+    for order in ("asc", "desc"):
+        shown: list[TouchpointItem | TransitionItem] = []
+        cursor = ""
+        while True:
+            url = f"/v1/customers/{world.ludovic}/timeline?known_at={quoted(KNOWN)}&limit=2&order={order}{cursor}"
+            page = msgspec.json.decode(
+                (await world.client.get(url)).content, type=Page[TouchpointItem | TransitionItem]
+            )
+            shown += page.items
+            if page.next is None:
+                break
+            cursor = f"&cursor={page.next}"
+        moves = [one for one in shown if isinstance(one, TransitionItem)]
+        assert sorted(one.id for one in moves) == sorted(one.id.hex() for one in folded.transitions)
+        assert all(one.learned_at is None for one in moves)
+        lived = [one.id for one in shown if isinstance(one, TouchpointItem)]
+        expected = [one.id for one in PERSON if one.received_at <= KNOWN]
+        assert lived == (expected if order == "asc" else expected[::-1])
+
+
+async def test_both_times_can_be_asked_together(world: World) -> None:
+    both = await profile(world, f"{world.ludovic}?known_at={quoted(KNOWN)}&at={quoted(START + timedelta(days=1))}")
+    assert both.horizon == START + timedelta(days=1)
+
+
+async def test_who_was_not_known_yet_is_not_found(world: World) -> None:
+    answer = await world.client.get(f"/v1/customers/{world.ludovic}/transitions?known_at={quoted(START)}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "customer-not-found")

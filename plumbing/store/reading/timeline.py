@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from heapq import merge
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -27,16 +27,16 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
-from journey.touchpoint import Touchpoint
+from journey.touchpoint import Order, Touchpoint
 from plumbing.store.bodies import unpack
 from plumbing.store.tables import Instant, facts, identifiers, touchpoints, transitions
 
-_BY_TIME = -(2**63)
+BY_TIME = -(2**63)
 """The sequence of what no touchpoint caused: before every touchpoint of its instant."""
 
-_TOUCHPOINT, _TRANSITION, _FACT = 0, 1, 2
+TOUCHPOINT, TRANSITION, FACT = 0, 1, 2
 
-_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Place(NamedTuple):
@@ -50,6 +50,11 @@ class Place(NamedTuple):
     journey: str
     number: int
     learned_at: datetime
+
+    @classmethod
+    def of(cls, occurred_at: datetime, by: Order | None, rank: int, journey: str = "", number: int = 0) -> "Place":
+        """The place of something not stored, that the touchpoint `by` (or time) brought about."""
+        return cls(*(by or (occurred_at, BY_TIME, "", "")), rank, journey, number, NEVER)
 
 
 _TYPES: tuple[TypeEngine[Any], ...] = (Instant, BigInteger(), Text(), Text(), Integer(), Text(), Integer(), Instant)
@@ -69,7 +74,9 @@ class Touched(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """A transition; `retracted_at` is set when it no longer holds. `cause` is `journey.state.Cause` as JSON."""
+    """A transition; `retracted_at` is set when it no longer holds, `learned_at` when it is stored at all.
+
+    `cause` is `journey.state.Cause` as JSON."""
 
     place: Place
     transition: bytes
@@ -79,7 +86,7 @@ class Moved(NamedTuple):
     from_stage: str | None
     to_stage: str
     occurred_at: datetime
-    learned_at: datetime
+    learned_at: datetime | None
     retracted_at: datetime | None
     rule: str
     cause: Mapping[str, Any]
@@ -100,6 +107,7 @@ class Noted(NamedTuple):
 
 
 Item = Touched | Moved | Noted
+Some = TypeVar("Some", bound=Item)
 
 
 class Page(NamedTuple):
@@ -109,6 +117,15 @@ class Page(NamedTuple):
     after: Place | None = None
     newest_first: bool = False
     until: datetime | None = None
+
+    def of(self, items: Iterable[Some]) -> list[Some]:
+        """This part of a whole history, which is in no order."""
+        behind = [
+            item
+            for item in items
+            if self.after is None or (item.place < self.after if self.newest_first else item.place > self.after)
+        ]
+        return sorted(behind, key=lambda item: item.place, reverse=self.newest_first)[: self.limit]
 
     def cut(self, *parts: Iterable[Item]) -> list[Item]:
         """The parts, each in this order, as one of at most `limit` items."""
@@ -132,7 +149,7 @@ async def history(
 async def moves(connection: AsyncConnection, customer: int, page: Page, *, with_retracted: bool) -> list[Moved]:
     """A page of the customer's transitions; those that no longer hold are there `with_retracted`."""
     table = transitions.c
-    place = _place(transitions, _TRANSITION, table.journey, table.place, table.learned_at)
+    place = _place(transitions, TRANSITION, table.journey, table.place, table.learned_at)
     columns = (
         table.transition,
         table.journey,
@@ -155,7 +172,7 @@ async def moves(connection: AsyncConnection, customer: int, page: Page, *, with_
 
 async def _facts(connection: AsyncConnection, customer: int, page: Page) -> list[Noted]:
     table = facts.c
-    place = _place(facts, _FACT, literal(""), table.place, literal(_NEVER, Instant))
+    place = _place(facts, FACT, literal(""), table.place, literal(NEVER, Instant))
     columns = (
         table.journey,
         table.run,
@@ -187,7 +204,7 @@ async def _touchpoints(connection: AsyncConnection, customer: int, page: Page) -
         here = _literal(page.after[:4])
         if not page.newest_first:
             query = query.where(tuple_(*place) > here)
-        elif page.after.rank == _TOUCHPOINT:
+        elif page.after.rank == TOUCHPOINT:
             query = query.where(tuple_(*place) < here)
         else:
             query = query.where(tuple_(*place) <= here)  # what it caused was shown, itself not yet
@@ -195,7 +212,7 @@ async def _touchpoints(connection: AsyncConnection, customer: int, page: Page) -
 
 
 def _touched(row: RowMapping) -> Touched:
-    place = Place(row["occurred_at"], row["sequence"], row["source"], row["id"], _TOUCHPOINT, "", 0, _NEVER)
+    place = Place(row["occurred_at"], row["sequence"], row["source"], row["id"], TOUCHPOINT, "", 0, NEVER)
     claimed = row["by"] is not None and row["device_customer"] != row["customer"]
     return Touched(place, unpack({str(name): value for name, value in row.items()}), row["by"], claimed)
 
@@ -205,7 +222,7 @@ def _place(
 ) -> tuple[ColumnElement[Any], ...]:
     return (
         table.c.occurred_at,
-        func.coalesce(touchpoints.c.sequence, literal(_BY_TIME, BigInteger())),
+        func.coalesce(touchpoints.c.sequence, literal(BY_TIME, BigInteger())),
         func.coalesce(touchpoints.c.source, literal("", Text())),
         func.coalesce(touchpoints.c.id, literal("", Text())),
         literal(rank, Integer()),

@@ -1,5 +1,7 @@
 """What the routes share: how an answer is sent, and the parameters of lists."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Annotated, Any
@@ -25,11 +27,31 @@ def _spelled_out(sent: object) -> object:
     return sent if isinstance(sent, str) and "T" in sent.upper() else "not an instant"
 
 
-At = Annotated[
-    AwareDatetime | None,
-    BeforeValidator(_spelled_out),
-    Query(description="As it was at this instant (RFC 3339, with its offset), by all that is known today."),
-]
+_Instant = Annotated[AwareDatetime | None, BeforeValidator(_spelled_out)]
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """The two times of a question: when it was so, and when it was known. None: now."""
+
+    at: datetime | None
+    known_at: datetime | None
+
+    @property
+    def now(self) -> bool:
+        return self.at is None and self.known_at is None
+
+
+def _when(
+    at: Annotated[_Instant, Query(description="As it was at this instant (RFC 3339, with its offset).")] = None,
+    known_at: Annotated[
+        _Instant, Query(description="By what had been received and said at this instant, instead of all of today.")
+    ] = None,
+) -> When:
+    return When(at, known_at)
+
+
+TheTime = Annotated[When, Depends(_when)]
 
 LIMIT = 50
 Limit = Annotated[int, Query(ge=1, le=500, description="Items of a page at most.")]

@@ -6,20 +6,20 @@ import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from journey.errors import Fault
-from plumbing.store.reading.customers import Found
 from services.api.answers import Profile
 from services.api.bodies import body_of
 from services.api.documents import IF_NONE_MATCH, answers, schema_of
 from services.api.hot import matches
-from services.api.problem import BODY_TOO_LARGE, CUSTOMER_NOT_FOUND, INVALID, Refusal
-from services.api.routes.answering import At, CustomerId, TheParts, TheReader, encoded, etag_of
+from services.api.lookup import Asked
+from services.api.problem import BODY_TOO_LARGE, CUSTOMER_NOT_FOUND, INVALID, TOO_MUCH, Refusal
+from services.api.routes.answering import CustomerId, TheParts, TheReader, TheTime, encoded, etag_of
 
 router = APIRouter(tags=["customers"])
 
 _LARGEST_BODY = 16_384
 
 _PROFILE = answers(
-    Profile, "where the customer is, why, and what may come next", CUSTOMER_NOT_FOUND, INVALID, tagged=True
+    Profile, "where the customer is, why, and what may come next", CUSTOMER_NOT_FOUND, INVALID, TOO_MUCH, tagged=True
 )
 
 
@@ -39,11 +39,11 @@ async def profile(
     parts: TheParts,
     reader: TheReader,
     request: Request,
+    when: TheTime,
     id: CustomerId,  # noqa: A002
-    at: At = None,
 ) -> Response:
     """The customer of this id: stage in every journey, since when, why, and what may come next."""
-    return await _answer(parts, reader, request, await parts.lookup.by_id(id), at)
+    return await _answer(parts, reader, request, parts.lookup.id(id), when)
 
 
 @router.get("/v1/customers/by/{kind}/{value:path}", responses=_PROFILE, openapi_extra=IF_NONE_MATCH)
@@ -51,37 +51,41 @@ async def profile_by_identifier(
     parts: TheParts,
     reader: TheReader,
     request: Request,
+    when: TheTime,
     kind: Annotated[str, Path(description="`email`, `phone`, `loyalty_card`, `anonymous_id`, `order_id` …")],
     value: Annotated[str, Path(description="However it is spelled.")],
     source: Annotated[str, Query(description="Who sent it, where values count within one source only.")] = "",
-    at: At = None,
 ) -> Response:
     """The same of whom this identifier names now. `lookup` keeps it out of logs of URLs."""
-    return await _answer(parts, reader, request, await parts.lookup.by_identifier(kind, value, source), at)
+    return await _answer(parts, reader, request, parts.lookup.identifier(kind, value, source), when)
 
 
 @router.post(
     "/v1/customers/lookup",
-    responses=answers(Profile, "the profile", CUSTOMER_NOT_FOUND, INVALID, BODY_TOO_LARGE, tagged=True),
+    responses=answers(Profile, "the profile", CUSTOMER_NOT_FOUND, INVALID, TOO_MUCH, BODY_TOO_LARGE, tagged=True),
     openapi_extra={
         **IF_NONE_MATCH,
         "requestBody": {"required": True, "content": {"application/json": {"schema": schema_of(Wanted)}}},
     },
 )
-async def look_up(parts: TheParts, reader: TheReader, request: Request, at: At = None) -> Response:
+async def look_up(parts: TheParts, reader: TheReader, request: Request, when: TheTime) -> Response:
     """The profile of whom this identifier names now."""
     wanted = await _wanted(request)
-    found = await parts.lookup.by_identifier(wanted.kind, wanted.value, wanted.source)
-    return await _answer(parts, reader, request, found, at)
+    asked = parts.lookup.identifier(wanted.kind, wanted.value, wanted.source)
+    return await _answer(parts, reader, request, asked, when)
 
 
-async def _answer(parts: TheParts, reader: TheReader, request: Request, found: Found, at: At) -> Response:
+async def _answer(parts: TheParts, reader: TheReader, request: Request, asked: Asked, when: TheTime) -> Response:
     catalogue, personal = parts.catalogues.current, reader.sees_personal_data
-    etag = parts.profiles.etag(found, catalogue, personal) if at is None else etag_of(parts, found, reader, request)
+    if when.known_at is not None:
+        remembered = await parts.past.known_at(asked, when.known_at, when.at)
+        return encoded(parts.profiles.encode(remembered.as_found(), catalogue, personal))
+    found = await parts.lookup.find(asked)
+    etag = parts.profiles.etag(found, catalogue, personal) if when.now else etag_of(parts, found, reader, request)
     if matches(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers={"etag": etag})
-    if at is not None:
-        found = await parts.past.at(found, at)
+    if when.at is not None:
+        found = await parts.past.at(found, when.at)
     return encoded(parts.profiles.encode(found, catalogue, personal), {"etag": etag})
 
 

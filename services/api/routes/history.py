@@ -11,16 +11,17 @@ from services.api import answers as to
 from services.api.documents import IF_NONE_MATCH, answers
 from services.api.history import items, transition
 from services.api.hot import matches
-from services.api.problem import BAD_CURSOR, CUSTOMER_NOT_FOUND, INVALID
+from services.api.problem import BAD_CURSOR, CUSTOMER_NOT_FOUND, INVALID, TOO_MUCH
+from services.api.relived import history_of, transitions_of
 from services.api.routes.answering import (
     LIMIT,
-    At,
     Cursor,
     CustomerId,
     Limit,
     Order,
     TheParts,
     TheReader,
+    TheTime,
     etag_of,
     json,
     list_of,
@@ -31,7 +32,7 @@ router = APIRouter(tags=["customers"])
 Retracted = Annotated[bool, Query(description="With transitions that were told and no longer hold.")]
 Facts = Annotated[bool, Query(description="With facts: pains, moments of truth, measures, dead time, actions.")]
 
-_PROBLEMS = (CUSTOMER_NOT_FOUND, BAD_CURSOR, INVALID)
+_PROBLEMS = (CUSTOMER_NOT_FOUND, BAD_CURSOR, INVALID, TOO_MUCH)
 
 
 @router.get(
@@ -45,26 +46,30 @@ async def timeline(  # noqa: PLR0913, PLR0917 (each is a parameter of the query)
     parts: TheParts,
     reader: TheReader,
     request: Request,
+    when: TheTime,
     id: CustomerId,  # noqa: A002
     facts: Facts = False,
     retracted: Retracted = False,
-    at: At = None,
     order: Order = Order.ASC,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> Response:
     """Touchpoints and transitions in the order in which they came about."""
-    name = list_of(request, order, facts, retracted, at)
+    name = list_of(request, order, facts, retracted, when)
     after = parts.cursors.read(name, cursor, Place)
-    found = await parts.lookup.by_id(id)
-    etag = etag_of(parts, found, reader, request)
-    if matches(request.headers.get("if-none-match", ""), etag):
-        return Response(status_code=304, headers={"etag": etag})
-    page = Page(limit + 1, after, order is Order.DESC, at)
-    async with reading(parts.engine) as connection:
-        rows = await history(connection, found.customer, page, with_facts=facts, with_retracted=retracted)
+    page, headers = Page(limit + 1, after, order is Order.DESC, when.at), {}
+    if when.known_at is not None:
+        remembered = await parts.past.known_at(parts.lookup.id(id), when.known_at, when.at)
+        rows = page.of(history_of(remembered, with_facts=facts))
+    else:
+        found = await parts.lookup.by_id(id)
+        headers = {"etag": etag_of(parts, found, reader, request)}
+        if matches(request.headers.get("if-none-match", ""), headers["etag"]):
+            return Response(status_code=304, headers=headers)
+        async with reading(parts.engine) as connection:
+            rows = await history(connection, found.customer, page, with_facts=facts, with_retracted=retracted)
     shown = items(rows[:limit], parts.catalogues.current, parts.kinds, personal=reader.sees_personal_data)
-    return json(to.Page(items=shown, next=_next(parts, name, rows, limit)), {"etag": etag})
+    return json(to.Page(items=shown, next=_next(parts, name, rows, limit)), headers)
 
 
 @router.get(
@@ -76,25 +81,29 @@ async def transitions(  # noqa: PLR0913, PLR0917 (each is a parameter of the que
     parts: TheParts,
     reader: TheReader,
     request: Request,
+    when: TheTime,
     id: CustomerId,  # noqa: A002
     retracted: Retracted = False,
-    at: At = None,
     order: Order = Order.ASC,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> Response:
     """How the customer came to where they are: each transition with its rule and its cause."""
-    name = list_of(request, order, retracted, at)
+    name = list_of(request, order, retracted, when)
     after = parts.cursors.read(name, cursor, Place)
-    found = await parts.lookup.by_id(id)
-    etag = etag_of(parts, found, reader, request)
-    if matches(request.headers.get("if-none-match", ""), etag):
-        return Response(status_code=304, headers={"etag": etag})
-    page = Page(limit + 1, after, order is Order.DESC, at)
-    async with reading(parts.engine) as connection:
-        rows = await moves(connection, found.customer, page, with_retracted=retracted)
+    page, headers = Page(limit + 1, after, order is Order.DESC, when.at), {}
+    if when.known_at is not None:
+        remembered = await parts.past.known_at(parts.lookup.id(id), when.known_at, when.at)
+        rows = page.of(transitions_of(remembered))
+    else:
+        found = await parts.lookup.by_id(id)
+        headers = {"etag": etag_of(parts, found, reader, request)}
+        if matches(request.headers.get("if-none-match", ""), headers["etag"]):
+            return Response(status_code=304, headers=headers)
+        async with reading(parts.engine) as connection:
+            rows = await moves(connection, found.customer, page, with_retracted=retracted)
     shown = tuple(transition(row, parts.catalogues.current) for row in rows[:limit])
-    return json(to.Page(items=shown, next=_next(parts, name, rows, limit)), {"etag": etag})
+    return json(to.Page(items=shown, next=_next(parts, name, rows, limit)), headers)
 
 
 def _next(parts: TheParts, name: str, rows: Sequence[Item], limit: int) -> str | None:

@@ -23,9 +23,9 @@ from services.api.lookup import Asked
 from services.api.past import Past
 from services.api.problem import Refusal
 from services.stager.stage_batch import Batch, Stage
-from tests.integration.test_any_order import CONFIG, KINDS, SEALER, stored_form, that_count
 from tests.properties.reference_identity import ReferenceIdentity
 from tests.support.lives import Lives
+from tests.support.place import CONFIG, KINDS, SEALER, stored_form, that_count
 from tests.support.population import publish
 from tests.support.stager import NOON
 

@@ -15,7 +15,7 @@ from journey.touchpoint import Touchpoint
 from plumbing.store.engine import transaction
 from plumbing.telemetry import REGISTRY
 from schemas import journey_documents
-from tests.integration.test_any_order import BEYOND_ALL, Place
+from tests.support.place import BEYOND_ALL, Place
 from tests.support.population import publish
 from tests.support.stager import NOON, touchpoint
 

@@ -4,12 +4,14 @@
     ├── CallerFault            what was sent is wrong: a 4xx answer or a dead letter, never a retry
     │   ├── InvalidTouchpoint
     │   ├── InvalidDefinition
+    │   │   └── AlreadyPublished
     │   ├── DoesNotFit
     │   └── NotAuthorised
     └── OurFault               what we run on is wrong: retry, or stop and say so
         ├── LogUnavailable
         ├── StoreUnavailable
         ├── Contended
+        │   └── Superseded
         ├── Fenced
         ├── WrongLog
         └── Misconfigured
@@ -55,6 +57,10 @@ class InvalidDefinition(CallerFault):
     """The journey definition does not hold together."""
 
 
+class AlreadyPublished(InvalidDefinition):
+    """This version is published with other rules; give the changed definition a new version."""
+
+
 class DoesNotFit(CallerFault):
     """A value is one that Postgres cannot hold."""
 
@@ -77,6 +83,10 @@ class StoreUnavailable(OurFault):
 
 class Contended(OurFault):
     """Somebody else wrote the same at the same time; doing it again will do."""
+
+
+class Superseded(Contended):
+    """Another version of a journey came into force; what was folded by the one before is done again."""
 
 
 class Fenced(OurFault):

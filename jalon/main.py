@@ -22,6 +22,7 @@ COMMANDS = {
     "export": "jalon.export",
     "keys": "jalon.keys",
     "journeys": "jalon.journeys",
+    "replay": "jalon.replay",
     "doctor": "jalon.doctor",
 }
 """Each module has a Typer app named `cli` with the commands it answers to."""

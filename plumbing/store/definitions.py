@@ -14,6 +14,7 @@ from journey.grammar import Definition
 from journey.machine import Journeys, compile_journeys
 from plumbing.store.build_tables import activations
 from plumbing.store.engine import Driver
+from plumbing.store.faults import store_faults
 from plumbing.store.tables import definitions
 
 
@@ -68,9 +69,14 @@ async def publish(engine: AsyncEngine, document: str) -> Published:
     """Publish one definition (YAML), not in force yet. The same rules again change nothing.
 
     Raises `InvalidDefinition` with everything that is wrong with it, also beside the other journeys in force, and
-    `AlreadyPublished` when the version has other rules already.
+    `AlreadyPublished` when the version has other rules already. Raises `StoreUnavailable`.
     """
     definition = parse(document)
+    with store_faults():
+        return await _publish_beside(engine, document, definition)
+
+
+async def _publish_beside(engine: AsyncEngine, document: str, definition: Definition) -> Published:
     async with engine.begin() as connection:
         others = select(definitions.c.document).where(definitions.c.active, definitions.c.journey != definition.journey)
         in_force = [parse(text) for (text,) in await connection.execute(others)]

@@ -57,7 +57,7 @@ class Api:
             settings=settings,
             engine=engine,
             gate=Gate(self._keyring, settings.key),
-            catalogues=Catalogues(),
+            catalogues=Catalogues(engine),
             lookup=Lookup(Customers(self._pool, _references(identity)), kinds, sealer, settings.phone_region),
             profiles=Profiles(kinds, sealer),
             cursors=Cursors(sealer),
@@ -86,7 +86,7 @@ class Api:
             self._follow(work)
             for work in (
                 self._keyring.follow(engine),
-                self.parts.catalogues.follow(engine),
+                self.parts.catalogues.follow(),
                 self.parts.stream.follow(),
             )
         )

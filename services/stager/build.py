@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from journey.errors import CallerFault, DoesNotFit, InvalidDefinition
+from journey.errors import DoesNotFit, InvalidDefinition
 from journey.fold import elapse
 from journey.identity import Kinds
 from journey.machine import Journeys
 from journey.state import NOBODY, CustomerState, decode_state
 from plumbing import clock
 from plumbing.store import builds, definitions, feed, horizon, switching, touchpoints
+from plumbing.store.build_requests import beside
 from plumbing.store.builds import REPLAY, Beside, Build, Customer
 from plumbing.store.engine import Driver, Engine, transaction
 from plumbing.store.feed import Message
@@ -169,28 +170,6 @@ class Builder:
             self._loaded = dict([*self._loaded.items()][-3:])
             self._loaded[key] = await definitions.load(driver, versions)
         return self._loaded[key]
-
-
-async def request(engine: Engine, journey: str, version: int, *, activate: bool) -> int:
-    """Ask for a version to be built, and then (`activate`) switched to; the number of the build.
-
-    `REPLAY` asks for all versions in force to be built anew. Raises `CallerFault` when the version is not published,
-    does not go together with the others in force, or is in force already; `StoreUnavailable`.
-    """
-    async with transaction(engine) as driver:
-        in_force = await definitions.in_force(driver)
-        if journey != REPLAY:
-            await definitions.require(driver, journey, version)
-            if in_force.get(journey) == version:
-                raise CallerFault(f"version {version} of {journey} is in force already")
-        target = beside(in_force, journey, version)
-        await definitions.load(driver, target)
-        return await builds.begin(driver, journey, version, target, activate=activate)
-
-
-def beside(in_force: Mapping[str, int], journey: str, version: int) -> dict[str, int]:
-    """The versions of a build: those in force, but for its own."""
-    return dict(in_force) if journey == REPLAY else {**in_force, journey: version}
 
 
 def _beside(build: Build, live: Customer, change: Change, in_force: Journeys, reached: datetime) -> Beside:

@@ -13,13 +13,14 @@ from journey.touchpoint import Touchpoint, encode
 from plumbing.log.port import StoredRecord
 from plumbing.settings import decode_key
 from plumbing.store import definitions
+from plumbing.store.build_requests import request
 from plumbing.store.builds import Build
 from plumbing.store.engine import make_engine, transaction
 from plumbing.store.exporting import Exporter
 from plumbing.store.exporting import encode as line_of
 from plumbing.store.sealing import Sealer
 from schemas import identity_document, journey_documents
-from services.stager.build import Builder, request
+from services.stager.build import Builder
 from services.stager.incoming import Incoming, Reader
 from services.stager.stage_batch import Batch, Stage
 from services.stager.timers import Timers

@@ -2,12 +2,13 @@
 
 from fastapi import APIRouter
 
-from services.api.routes import changes, customers, health, history, journeys
+from services.api.routes import changes, customers, health, history, journeys, versions
 
 ROUTERS: tuple[APIRouter, ...] = (
     customers.router,
     history.router,
     journeys.router,
+    versions.router,
     changes.router,
     health.router,
 )

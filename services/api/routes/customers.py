@@ -40,8 +40,10 @@ _decode = msgspec.json.Decoder(Wanted).decode
 async def look_up(parts: TheParts, reader: TheReader, request: Request) -> Response:
     """The profile of whom this identifier names now."""
     wanted = await _wanted(request)
-    found = await parts.lookup.by_identifier(wanted.kind, wanted.value, wanted.source)
-    catalogue, personal = parts.catalogues.current, reader.sees_personal_data
+    found, catalogue = await parts.catalogues.for_customer(
+        lambda: parts.lookup.by_identifier(wanted.kind, wanted.value, wanted.source)
+    )
+    personal = reader.sees_personal_data
     etag = parts.profiles.etag(found, catalogue, personal)
     if matches(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers={"etag": etag})

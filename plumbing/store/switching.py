@@ -33,25 +33,11 @@ class Switched(NamedTuple):
     told: int
 
 
-_RETRACT = """
-UPDATE transitions AS t SET retracted_at = greatest($2, t.learned_at)
-WHERE retracted_at IS NULL AND NOT EXISTS (
-    SELECT FROM build_transitions AS b WHERE b.build = $1 AND b.customer = t.customer AND b.transition = t.transition
-)
-"""
-
-_TELL = """
-INSERT INTO transitions (customer, transition, learned_at, journey, version, run, from_stage, to_stage, occurred_at,
-                         place, rule, cause)
-SELECT customer, transition, $2, journey, version, run, from_stage, to_stage, occurred_at, place, rule, cause
-FROM build_transitions AS b
-WHERE b.build = $1 AND NOT EXISTS (
-    SELECT FROM transitions AS t
-    WHERE t.customer = b.customer AND t.transition = b.transition AND t.retracted_at IS NULL
-)
-"""
-
 _COLUMNS = {
+    "transitions": (
+        "customer, transition",
+        "journey, version, run, from_stage, to_stage, occurred_at, place, rule, cause",
+    ),
     "stays": ("customer, journey, place", "run, stage, entered_at, left_at"),
     "facts": ("customer, place", "journey, run, kind, name, stage, occurred_at, cause, detail"),
 }
@@ -78,6 +64,20 @@ def _same(table: str) -> str:
     found += [f"b.{name} IS NOT DISTINCT FROM live.{name}" for name in others]
     return " AND ".join(["b.build = $1", *found])
 
+
+_RETRACT = f"""
+UPDATE transitions AS live SET retracted_at = greatest($2, live.learned_at)
+WHERE retracted_at IS NULL AND NOT EXISTS (SELECT FROM build_transitions AS b WHERE {_same("transitions")})
+"""  # noqa: S608 - our own names
+
+_TOLD = ", ".join(_COLUMNS["transitions"])
+
+_TELL = f"""
+INSERT INTO transitions (learned_at, {_TOLD}) SELECT $2, {_TOLD} FROM build_transitions AS b
+WHERE b.build = $1 AND NOT EXISTS (
+    SELECT FROM transitions AS live WHERE retracted_at IS NULL AND {_same("transitions")}
+)
+"""  # noqa: S608 - our own names
 
 _WRITE = """
 UPDATE customers AS c SET state = b.state, due_at = b.due_at, waiting = b.waiting, revision = c.revision + 1
@@ -120,7 +120,7 @@ async def switch(driver: Driver, build: int, at: datetime) -> Switched:
     """
     retracted = await _number(driver, _RETRACT, build, at)
     told = await _number(driver, _TELL, build, at)
-    for table in _COLUMNS:
+    for table in ("stays", "facts"):
         await driver.execute(_leave(table), build)
         await driver.execute(_come(table), build)
     return Switched(await _number(driver, _WRITE, build), retracted, told)

@@ -1,5 +1,6 @@
 """Versions of a definition: dry run, build beside, switch, switch back; on a real Postgres."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -153,6 +154,43 @@ async def test_a_stager_that_runs_goes_on_under_the_version_that_came_into_force
     assert store.stager._journeys is not before
     assert await store.differences() == []
     assert await store.rows(LIVE_VERSIONS, CUSTOMER_JOURNEY) == [(2,)]
+
+
+async def test_switches_to_and_fro_while_batches_and_timers_go_on_tear_nothing_apart(store: Store) -> None:
+    done = asyncio.Event()
+
+    async def stage() -> None:
+        for begin in range(0, len(TOLD), 60):
+            await _tell(store, begin, begin + 60)
+        done.set()
+
+    async def time_passes() -> None:
+        day = 60
+        while not done.is_set():
+            day += 2
+            await store.let_pass(LIVED_AT + timedelta(days=day))
+            await asyncio.sleep(0.05)
+
+    async def switch() -> int:
+        switches = 0
+        while not done.is_set():
+            switches += 1
+            version = 1 + switches % 2
+            await store.activate(CUSTOMER_JOURNEY, version)
+            for _ in range(20):
+                assert await store.rows(LIVE_VERSIONS, CUSTOMER_JOURNEY) == [(version,)]
+                await asyncio.sleep(0.02)
+        return switches
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(stage())
+        tasks.create_task(time_passes())
+        switching = tasks.create_task(switch())
+    assert switching.result() >= 2
+    await store.let_pass(BEYOND_ALL + timedelta(days=400))
+    assert await store.differences() == []
+    version = 1 + switching.result() % 2
+    assert await store.rows(LIVE_VERSIONS, CUSTOMER_JOURNEY) == [(version,)]
 
 
 async def test_a_build_that_was_interrupted_goes_on_where_it_was(told: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from journey.documents import load_yaml
+from journey.errors import Contended
 from journey.identity import Kinds, parse_identity
 from journey.machine import Journeys
 from journey.touchpoint import Touchpoint, encode
@@ -64,8 +65,12 @@ class Store:
     async def let_pass(self, until: datetime) -> None:
         """Move the horizon on and fire all that is due then."""
         await self.execute("UPDATE horizon SET reached_at = greatest(reached_at, $1)", until)
-        while await self.timers.fire():
-            pass
+        fired = True
+        while fired:
+            try:
+                fired = await self.timers.fire()
+            except Contended:
+                continue
 
     async def publish(self, document: str) -> None:
         await definitions.publish(self.engine, document)
@@ -75,10 +80,13 @@ class Store:
 
     async def finish(self, number: int) -> Build:
         """Work on a build until there is nothing left to do."""
-        build = await self.builder.work(number)
-        while build.at_work:
-            build = await self.builder.work(number)
-        return build
+        while True:
+            try:
+                build = await self.builder.work(number)
+            except Contended:
+                continue
+            if not build.at_work:
+                return build
 
     async def activate(self, journey: str, version: int) -> Build:
         return await self.finish(await self.begin(journey, version, activate=True))

@@ -48,6 +48,9 @@ class Action(StrEnum):
     DEAD_LETTER = "dead_letter"  # a record that cannot be used was set aside: partition, offset, reason
     POISON_LIMIT = "poison_limit"  # too many of them that ingest had accepted: the stager stops
     CONSUMER_STALLED = "consumer_stalled"  # records wait but none is read: the consumer is restarted
+    BUILD_BUILT = "build_built"  # a version stands beside those in force: build, journey, version
+    BUILD_ACTIVATED = "build_activated"  # it came into force, or (no journey) a replay has put right what differed
+    BUILD_DROPPED = "build_dropped"  # it cannot come into force: `builds.outcome` says why
     # api
     DEFINITIONS_NOT_REFRESHED = "definitions_not_refreshed"  # those read so far stay in force
     FEED_NOT_READ = "feed_not_read"  # Postgres did not answer: streams stand still until it does
@@ -61,7 +64,9 @@ class Fields(TypedDict, total=False):
     """All that a log line may carry. None is personal: no identifier, trait, property, address or key."""
 
     attempt: int
+    build: int
     host: str
+    journey: str
     journeys: int
     member: str  # of the consumer group
     offset: int
@@ -72,6 +77,7 @@ class Fields(TypedDict, total=False):
     records: int
     service: str
     topic: str
+    version: int
 
 
 _logger = logging.getLogger("jalon")

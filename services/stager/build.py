@@ -26,6 +26,7 @@ from plumbing.store.build_requests import beside
 from plumbing.store.builds import REPLAY, Beside, Build, Customer
 from plumbing.store.engine import Driver, Engine, transaction
 from plumbing.store.feed import Message
+from plumbing.telemetry import Action, log
 from services.stager.folding import fold_again
 from services.stager.telling import Change, stays_of, written
 from services.stager.timers import fire_some
@@ -38,6 +39,8 @@ AT_THE_SWITCH = 1_000
 
 _NOT_TO_BE_BUILT = (InvalidDefinition, DoesNotFit, OverflowError)
 """What ends a build: its version does not go with others that came into force, or folds to what nobody can store."""
+
+_SAID = {"built": Action.BUILD_BUILT, "activated": Action.BUILD_ACTIVATED, "dropped": Action.BUILD_DROPPED}
 
 _TIMERS_AT_THE_SWITCH = 3
 """So many times customers who are due may be looked for while all stand still."""
@@ -76,17 +79,26 @@ class Builder:
     async def work(self, number: int) -> Build:
         """Do one piece of a build, and say how it stands then. Raises as `look` does."""
         try:
-            async with transaction(self._engine) as driver:
-                build = await builds.find(driver, number, held=True)
-                if build.at_work:
-                    await self._work(driver, build)
-                return await builds.find(driver, number)
+            before, after = await self._step(number)
         except _NOT_TO_BE_BUILT as error:
-            async with transaction(self._engine) as driver:
-                build = await builds.find(driver, number, held=True)
-                if build.is_open:
-                    await builds.mark(driver, build, "dropped", {"refused": str(error)})
-                return await builds.find(driver, number)
+            before, after = await self._drop(number, str(error))
+        if after.state in _SAID and after.state != before.state:
+            log(_SAID[after.state], build=number, journey=after.journey, version=after.version)
+        return after
+
+    async def _step(self, number: int) -> tuple[Build, Build]:
+        async with transaction(self._engine) as driver:
+            build = await builds.find(driver, number, held=True)
+            if build.at_work:
+                await self._work(driver, build)
+            return build, await builds.find(driver, number)
+
+    async def _drop(self, number: int, reason: str) -> tuple[Build, Build]:
+        async with transaction(self._engine) as driver:
+            build = await builds.find(driver, number, held=True)
+            if build.is_open:
+                await builds.mark(driver, build, "dropped", {"refused": reason})
+            return build, await builds.find(driver, number)
 
     async def _work(self, driver: Driver, build: Build) -> None:
         if build.state == "building":

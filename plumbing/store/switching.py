@@ -118,6 +118,7 @@ async def switch(driver: Driver, build: int, at: datetime) -> Switched:
 
     To be called while all stand still and no customer's row of the build is out of date.
     """
+    await driver.execute("SET LOCAL work_mem = '64MB'")  # or each comparison goes by way of the disk
     retracted = await _number(driver, _RETRACT, build, at)
     told = await _number(driver, _TELL, build, at)
     for table in ("stays", "facts"):

@@ -8,7 +8,8 @@ where it was when one is killed. Nothing that is live is touched or locked befor
 found by its revision and folded again, at the latest inside the switch, while all stand still.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -19,16 +20,17 @@ from journey.errors import DoesNotFit, InvalidDefinition
 from journey.fold import elapse
 from journey.identity import Kinds
 from journey.machine import Journeys
-from journey.state import NOBODY, CustomerState, decode_state
+from journey.outcomes import Transition
+from journey.state import NOBODY, CustomerState, decode_state, encode_state
 from plumbing import clock
 from plumbing.store import builds, definitions, feed, horizon, switching, touchpoints
 from plumbing.store.build_requests import beside
 from plumbing.store.builds import REPLAY, Beside, Build, Customer
 from plumbing.store.engine import Driver, Engine, transaction
 from plumbing.store.feed import Message
+from plumbing.store.told import Stay
 from plumbing.telemetry import Action, log
-from services.stager.folding import fold_again
-from services.stager.telling import Change, stays_of, written
+from services.stager.folding import Folded, go_on, let_pass
 from services.stager.timers import fire_some
 
 AT_ONCE = 200
@@ -170,9 +172,10 @@ class Builder:
         waiting = {one.customer: one for one in customers}
         folded = []
         async for customer, history in touchpoints.each_history(driver, list(waiting)):
-            after = fold_again(versions.beside, history, reached)
-            change = Change(customer, NOBODY, after, again=True)
-            folded.append(_beside(build, waiting.pop(customer), change, versions.live, reached))
+            after = go_on(versions.beside, NOBODY, history, reached)
+            assert after is not None  # in order, nothing is late
+            after = let_pass(versions.beside, after, reached)
+            folded.append(_beside(build, waiting.pop(customer), after, versions.live, reached))
         folded += [Beside(*one, None, False, (None, None), (), (), ()) for one in map(_nobody, waiting.values())]
         await builds.keep(driver, build, folded)
 
@@ -184,23 +187,31 @@ class Builder:
         return self._loaded[key]
 
 
-def _beside(build: Build, live: Customer, change: Change, in_force: Journeys, reached: datetime) -> Beside:
-    row = written(change)
+def _beside(build: Build, live: Customer, after: Folded, in_force: Journeys, reached: datetime) -> Beside:
     # as it is once all that is due has fired, on both sides
     before = elapse(in_force, decode_state(live.state), reached).state
-    stages = _stage(before, build.journey), _stage(change.after.state, build.journey)
-    found = change.after
     return Beside(
         live.customer,
         live.revision,
-        row.state,
-        row.due_at,
-        row.waiting,
-        stages,
-        found.transitions,
-        stays_of(change),
-        found.facts,
+        b"" if after.state.last is None else encode_state(after.state),
+        min((at for at in (after.due_at, after.waits_until) if at is not None), default=None),
+        after.waits_until is not None,
+        (_stage(before, build.journey), _stage(after.state, build.journey)),
+        after.transitions,
+        list(_stays(live.customer, after.transitions)),
+        after.facts,
     )
+
+
+def _stays(customer: int, transitions: Sequence[Transition]) -> Iterator[Stay]:
+    """The stays that all transitions of a customer begin; each ends where the next one of its journey begins."""
+    by_journey: dict[str, list[Transition]] = defaultdict(list)
+    for transition in transitions:
+        by_journey[transition.journey].append(transition)
+    for journey, moves in by_journey.items():
+        ends = [*(move.occurred_at for move in moves[1:]), None]
+        for place, (move, end) in enumerate(zip(moves, ends, strict=True)):
+            yield Stay(customer, journey, place, move.run, move.to_stage, move.occurred_at, end)
 
 
 def _nobody(live: Customer) -> tuple[int, int, bytes]:

@@ -49,12 +49,12 @@ async def tell(
     await told.forget_stays_and_facts(driver, again)
     await told.retract(driver, [(customer, one.id) for customer, gone in retracted.items() for one in gone], at)
     await told.add(driver, [(customer, one) for customer, new in added.items() for one in new], at)
-    await told.stay(driver, [stay for change in changes for stay in stays_of(change)])
+    await told.stay(driver, [stay for change in changes for stay in _stays(change)])
     facts = {c.customer: (c.after.state.facts - len(c.after.facts), c.after.facts) for c in changes if c.after.facts}
     await told.note(driver, facts)
     for transition in chain.from_iterable(added.values()):
         TRANSITIONS.labels(transition.journey).inc()
-    await customers.write(driver, [written(change) for change in changes], rows, reached)
+    await customers.write(driver, [_row(change) for change in changes], rows, reached)
     moved = [change for change in changes if added.get(change.customer) or retracted.get(change.customer)]
     shown = {**await identities.shown_ids(driver, [one.customer for one in moved], strong_kinds), **shown_before}
     await feed.write(
@@ -85,7 +85,7 @@ def _differences(
     return retracted, added
 
 
-def stays_of(change: Change) -> list[Stay]:
+def _stays(change: Change) -> list[Stay]:
     """The stays that the transitions of a change begin; each ends where the next one of its journey begins."""
     by_journey: dict[str, list[Transition]] = defaultdict(list)
     for transition in change.after.transitions:
@@ -101,8 +101,7 @@ def stays_of(change: Change) -> list[Stay]:
     return stays
 
 
-def written(change: Change) -> customers.Written:
-    """The customer's row after a change."""
+def _row(change: Change) -> customers.Written:
     after = change.after
     nobody = after.state.last is None
     due_at = min((at for at in (after.due_at, after.waits_until) if at is not None), default=None)

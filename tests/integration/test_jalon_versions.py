@@ -8,7 +8,10 @@ import msgspec
 import pytest
 
 from plumbing.settings import decode_key
+from plumbing.store import definitions
+from plumbing.store.build_requests import request
 from plumbing.store.exporting import Exporter, encode
+from plumbing.store.opening import opened
 from tests.support.backlog import backlog
 from tests.support.command import run_jalon
 from tests.support.stager import SECRET, append, looking_into, running_stager, stager_settings
@@ -90,6 +93,22 @@ async def test_a_version_is_published_tried_activated_and_taken_back(
         said = [msgspec.json.decode(body) for (body,) in bodies]
         switches = [one["version"] for one in said if one["type"] == "definition.activated"]
         assert switches == [2, 1, 2]
+
+
+async def test_a_stager_does_what_was_asked_for(database_url: str) -> None:
+    settings = stager_settings(database_url)
+    async with looking_into(database_url) as store, running_stager(settings), opened(database_url) as engine:
+        await append(settings, TOLD[:300])
+        await store.staged(300)
+        await store.holds(SETTLED)
+        await definitions.publish(engine, SECOND)
+        await request(engine, NAME, 2, activate=True)
+        await store.holds("SELECT count(*) = 1 FROM definitions WHERE journey = $1 AND version = 2 AND active", NAME)
+        await store.holds("SELECT count(*) = 0 FROM build_customers")
+        await store.holds(
+            "SELECT count(*) = 1 FROM feed WHERE convert_from(body, 'UTF8') LIKE '%definition.activated%'"
+        )
+        assert await store.value("SELECT state FROM builds") == "activated"
 
 
 async def test_a_replay_leaves_the_export_as_it_is(database_url: str, jalon: Command) -> None:

@@ -1,4 +1,4 @@
-"""`jalon journeys`: check definitions, draw them."""
+"""`jalon journeys`: check definitions, draw them, and bring their versions into force (`versions.py`)."""
 
 import sys
 from collections.abc import Iterator
@@ -7,33 +7,48 @@ from typing import Annotated
 
 import typer
 
+from jalon import versions
+from jalon.documents import doubts_about, read
 from jalon.terminal import note, say
 from journey.definition import parse
 from journey.diagram import Format, Language
 from journey.diagram import diagram as drawn
-from journey.errors import CallerFault, InvalidDefinition
+from journey.errors import CallerFault, Fault, InvalidDefinition
 from journey.grammar import Definition
 from journey.machine import compile_journeys
 from plumbing.settings import load
 from schemas import journey_documents
 
 cli = typer.Typer()
-journeys = typer.Typer(help="Check journey definitions, draw them.", no_args_is_help=True)
+journeys = typer.Typer(
+    help="Check journey definitions, draw them, bring new versions into force.", no_args_is_help=True
+)
 cli.add_typer(journeys, name="journeys")
+journeys.command()(versions.publish)
+journeys.command("list")(versions.list_all)
+journeys.command("dry-run")(versions.dry_run)
+journeys.command()(versions.activate)
 
 
 @journeys.command()
 def check(paths: Annotated[list[Path], typer.Argument(exists=True, help="YAML files, or folders of them.")]) -> None:
-    """Say all that is wrong with definitions, each fault with its file and JSON pointer; exits 1 if there is any."""
+    """Say all that is wrong with definitions, each fault with its file and JSON pointer; exits 1 if there is any.
+
+    What is not wrong but deserves a second look is told too.
+    """
     found: list[Definition] = []
+    doubts: list[tuple[Path, Fault]] = []
     faults = 0
     for path in _documents(paths):
         try:
-            found.append(parse(_read(path)))
+            found.append(parse(read(path)))
+            doubts += [(path, doubt) for doubt in doubts_about(found[-1])]
         except InvalidDefinition as error:
             faults += _tell(str(path), error)
     if not faults:
         faults += _check_together(found)
+    for path, doubt in doubts:
+        note((str(path), "bold"), ": ", ("look ", "yellow"), str(doubt))
     if faults:
         note(f"{faults} faults")
         sys.exit(1)
@@ -47,13 +62,6 @@ def _documents(paths: list[Path]) -> Iterator[Path]:
         if not documents:
             raise CallerFault(f"{path} has no .yaml files")
         yield from documents
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise InvalidDefinition("not readable as UTF-8 text") from None
 
 
 def _check_together(definitions: list[Definition]) -> int:
@@ -85,7 +93,7 @@ def diagram(
 def _find(name: str) -> Definition:
     path = Path(name)
     if path.is_file():
-        return parse(_read(path))
+        return parse(read(path))
     known = {definition.journey: definition for definition in map(parse, journey_documents(load().journeys))}
     if name not in known:
         raise CallerFault(f"{name} is neither a file nor one of {', '.join(sorted(known))}")

@@ -23,6 +23,7 @@ COMMANDS = {
     "keys": "jalon.keys",
     "journeys": "jalon.journeys",
     "identities": "jalon.identities",
+    "replay": "jalon.replay",
     "doctor": "jalon.doctor",
 }
 """Each module has a Typer app named `cli` with the commands it answers to."""

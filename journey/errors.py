@@ -5,12 +5,14 @@
     │   ├── InvalidTouchpoint
     │   ├── InvalidDefinition
     │   ├── InvalidCommand
+    │   │   └── AlreadyPublished
     │   ├── DoesNotFit
     │   └── NotAuthorised
     └── OurFault               what we run on is wrong: retry, or stop and say so
         ├── LogUnavailable
         ├── StoreUnavailable
         ├── Contended
+        │   └── Superseded
         ├── Fenced
         ├── WrongLog
         └── Misconfigured
@@ -60,6 +62,10 @@ class InvalidCommand(CallerFault):
     """The identity command does not say what it is about."""
 
 
+class AlreadyPublished(InvalidDefinition):
+    """This version is published with other rules; give the changed definition a new version."""
+
+
 class DoesNotFit(CallerFault):
     """A value is one that Postgres cannot hold."""
 
@@ -82,6 +88,10 @@ class StoreUnavailable(OurFault):
 
 class Contended(OurFault):
     """Somebody else wrote the same at the same time; doing it again will do."""
+
+
+class Superseded(Contended):
+    """Another version of a journey came into force; what was folded by the one before is done again."""
 
 
 class Fenced(OurFault):

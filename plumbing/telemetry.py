@@ -50,6 +50,9 @@ class Action(StrEnum):
     POISON_LIMIT = "poison_limit"  # too many of them that ingest had accepted: the stager stops
     HORIZON_HELD_BACK = "horizon_held_back"  # no timer fires for anybody: partition (not read on), seconds
     CONSUMER_STALLED = "consumer_stalled"  # records wait but none is read: the consumer is restarted
+    BUILD_BUILT = "build_built"  # a version stands beside those in force: build, journey, version
+    BUILD_ACTIVATED = "build_activated"  # it came into force, or (no journey) a replay has put right what differed
+    BUILD_DROPPED = "build_dropped"  # it cannot come into force: `builds.outcome` says why
     # api
     DEFINITIONS_NOT_REFRESHED = "definitions_not_refreshed"  # those read so far stay in force
     FEED_NOT_READ = "feed_not_read"  # Postgres did not answer: streams stand still until it does
@@ -63,7 +66,9 @@ class Fields(TypedDict, total=False):
     """All that a log line may carry. None is personal: no identifier, trait, property, address or key."""
 
     attempt: int
+    build: int
     host: str
+    journey: str
     journeys: int
     member: str  # of the consumer group
     offset: int
@@ -75,6 +80,7 @@ class Fields(TypedDict, total=False):
     seconds: int
     service: str
     topic: str
+    version: int
 
 
 _logger = logging.getLogger("jalon")

@@ -18,7 +18,7 @@ from journey.outcomes import Advanced, Fact, Transition
 from journey.state import NOBODY, CustomerState, JourneyState, decode_state, encode_state
 from journey.touchpoint import Touchpoint
 from plumbing.store import horizon, touchpoints
-from plumbing.store.definitions import load_active
+from plumbing.store.definitions import in_force, load
 from plumbing.store.engine import Driver, driver_of, make_engine
 from plumbing.store.reading.connection import reading
 from plumbing.store.sealing import Sealer
@@ -162,8 +162,8 @@ class Exporter:
 
     async def as_of(self, until: datetime) -> AsyncIterator[Exported]:
         """All customers as they were at `until`, by all that is stored now: folded again, up to that instant."""
-        journeys = await load_active(self._engine)
         async with self._snapshot() as driver:
+            journeys = await load(driver, await in_force(driver))
             async for customers in _chunks(driver):
                 histories = await touchpoints.histories(driver, customers)
                 names = await _names(driver, customers, self._sealer)
@@ -179,8 +179,8 @@ class Exporter:
         What is due and not written yet is no difference: stored rows are first brought up to the horizon. Nor is what
         the stager folded ahead of it, as it may while nothing can come before: such a customer is folded as far.
         """
-        journeys = await load_active(self._engine)
         async with self._snapshot() as driver:
+            journeys = await load(driver, await in_force(driver))
             until = await horizon.reached(driver)
             async for customers in _chunks(driver):
                 lived = await _stored(driver, customers)

@@ -9,7 +9,12 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from journey.errors import Contended, DoesNotFit, StoreUnavailable
 
-_CONTENDED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
+_CONTENDED = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.SerializationError,
+    asyncpg.UniqueViolationError,
+)
 
 _DOES_NOT_FIT = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 

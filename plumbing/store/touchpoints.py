@@ -1,7 +1,7 @@
 """The stored touchpoints: found by key for duplicates, by customer for a fold, by device for a claim."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -59,6 +59,9 @@ ORDER BY occurred_at, sequence, source, id
 
 Key = tuple[str, str]
 
+_PREFETCHED = 2_000
+"""Rows of histories that are read ahead."""
+
 
 async def copies(driver: Driver, keys: Collection[Key]) -> Mapping[Key, Mapping[str, Any]]:
     """The stored rows of those (source, id) that are stored, held: another stager may have a further copy."""
@@ -96,6 +99,22 @@ async def histories(driver: Driver, customers: Collection[int]) -> dict[int, lis
     rows = await driver.fetch(_HISTORY, list(customers)) if customers else []
     grouped = groupby(rows, key=lambda row: row["customer"])
     return {customer: [unpack(row) for row in theirs] for customer, theirs in grouped}
+
+
+async def each_history(driver: Driver, customers: Collection[int]) -> AsyncIterator[tuple[int, list[Touchpoint]]]:
+    """The same, one customer after the other in the order of their numbers: no more than one history is in memory.
+
+    Customers without touchpoints are left out.
+    """
+    customer, history = 0, list[Touchpoint]()
+    async for row in driver.cursor(_HISTORY, list(customers), prefetch=_PREFETCHED):
+        if row["customer"] != customer:
+            if history:
+                yield customer, history
+            customer, history = row["customer"], []
+        history.append(unpack(row))
+    if history:
+        yield customer, history
 
 
 async def give(driver: Driver, moved: Mapping[Key, Whose]) -> None:

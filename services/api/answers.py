@@ -242,9 +242,82 @@ class JourneySummary(Answer, frozen=True, kw_only=True):
 
 
 class VersionSummary(Answer, frozen=True, kw_only=True):
+    """A published version; `since` says when it came into force, where it is."""
+
     version: int
     active: bool
     published_at: datetime
+    since: datetime | None
+
+
+class Doubt(Answer, frozen=True, kw_only=True):
+    """What deserves a second look, at a JSON pointer into the definition."""
+
+    pointer: str
+    detail: str
+
+
+class PublishedVersion(Answer, frozen=True, kw_only=True):
+    """`new` is false where it was published before, with the same rules."""
+
+    journey: str
+    version: int
+    new: bool
+    doubts: tuple[Doubt, ...]
+
+
+class Build(Answer, frozen=True, kw_only=True):
+    """A version that is built beside the one in force: `building`, `built`, `activated`, or `dropped`.
+
+    So many customers are `folded` of about so many. `activate`: it comes into force as soon as it is built. `refused`
+    says why it was dropped.
+    """
+
+    journey: str
+    version: int
+    state: str
+    activate: bool
+    folded: int
+    customers: int
+    began_at: datetime
+    ended_at: datetime | None
+    refused: str | None
+
+
+class Explanation(Answer, frozen=True, kw_only=True):
+    """Why a customer is in a stage: the rule of which version, and what made it hold."""
+
+    stage: str
+    since: datetime
+    run: int
+    rule: str
+    version: int
+    cause: Cause
+
+
+class MatrixSample(Answer, frozen=True, kw_only=True):
+    """A customer before and after; null where they are not in the journey."""
+
+    id: Id
+    before: Explanation | None
+    now: Explanation | None
+
+
+class MatrixCell(Answer, frozen=True, kw_only=True):
+    """So many customers who are in one stage (null: not in the journey) would be in the other."""
+
+    from_stage: str | None
+    to_stage: str | None
+    customers: int
+    samples: tuple[MatrixSample, ...]
+
+
+class DryRun(Answer, frozen=True, kw_only=True):
+    """What a build says of those whom it has folded; `moved` of them would be in another stage."""
+
+    build: Build
+    moved: int
+    matrix: tuple[MatrixCell, ...]
 
 
 class JourneyDetail(Answer, frozen=True, kw_only=True):

@@ -55,7 +55,7 @@ class Api:
         self._bell = FeedBell(settings.database_url)
         self._pool = make_pool(settings.database_url, _POOL)
         engine = make_engine(settings.database_url, connections=settings.database_connections, application="jalon-api")
-        catalogues = Catalogues()
+        catalogues = Catalogues(engine)
         self.parts = Parts(
             settings=settings,
             engine=engine,
@@ -91,7 +91,7 @@ class Api:
             self._follow(work)
             for work in (
                 self._keyring.follow(engine),
-                self.parts.catalogues.follow(engine),
+                self.parts.catalogues.follow(),
                 self.parts.stream.follow(),
             )
         )

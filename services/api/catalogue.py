@@ -5,7 +5,7 @@ What does not depend on the customer is encoded once here, when definitions chan
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
@@ -18,13 +18,21 @@ from journey.grammar import Definition, Label, Objection, Pain, Rule
 from journey.machine import BEGINS, Journeys, Machine
 from journey.outcomes import Kind
 from journey.plan import DEAD_TIME, Edge, Plan, Timer
-from plumbing.store.definitions import active_versions, load_active
-from plumbing.store.engine import Engine
+from plumbing.store.definitions import active_versions, load, load_active
+from plumbing.store.engine import Engine, transaction
 from plumbing.store.faults import store_faults
+from plumbing.store.in_force import name_of
+from plumbing.store.reading.customers import Found
 from plumbing.telemetry import Action, log
 from services.api.answers import AtLeast, JourneySummary, Named, Next, Proposal, Stage
 
+_OTHERS_KEPT = 7
+"""Catalogues of other versions: of the last ones that somebody asked about the past of."""
+
 LOOKED_AT_EVERY = timedelta(seconds=1)
+
+_LOOKS = 5
+"""So often a customer is read anew while definitions change; once is what a switch takes."""
 
 _FIXED_RULES = {
     BEGINS: Label(en="First contact", fr="Premier contact"),
@@ -66,25 +74,28 @@ class JourneyWords:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The definitions in force. `fingerprint` tells two catalogues apart."""
+    """The definitions in force. `fingerprint` tells two catalogues apart, `in_force` is the store's name for it."""
 
     machines: Journeys
     journeys: Mapping[str, JourneyWords]
     fingerprint: bytes
+    in_force: str
 
 
 def make_catalogue(journeys: Journeys) -> Catalogue:
     """The catalogue of these machines."""
     words = {name: _words(machine) for name, machine in journeys.machines.items()}
     versions = msgspec.json.encode(sorted((name, machine.version) for name, machine in journeys.machines.items()))
-    return Catalogue(journeys, words, sha256(versions).digest())
+    return Catalogue(journeys, words, sha256(versions).digest(), name_of(journeys))
 
 
 class Catalogues:
     """The catalogue of now, kept up to date."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._current: Catalogue | None = None
+        self._others: dict[tuple[tuple[str, int], ...], Catalogue] = {}
         self._versions: dict[str, int] = {}
 
     @property
@@ -94,20 +105,42 @@ class Catalogues:
             raise StoreUnavailable("no journey definition was read yet")
         return self._current
 
-    async def refresh(self, engine: Engine) -> None:
+    async def for_customer(self, find: Callable[[], Awaitable[Found]]) -> tuple[Found, Catalogue]:
+        """A customer with the definitions by which their row was written, also while others come into force.
+
+        Raises what `find` raises, and `StoreUnavailable`.
+        """
+        for _ in range(_LOOKS):
+            found = await find()
+            if found.in_force == self.current.in_force:
+                return found, self.current
+            await self.refresh()
+        raise StoreUnavailable("definitions come into force faster than they can be read")
+
+    async def of(self, versions: Mapping[str, int]) -> Catalogue:
+        """The catalogue of other versions that are published. Raises `StoreUnavailable`."""
+        key = tuple(sorted(versions.items()))
+        if key not in self._others:
+            self._others = dict([*self._others.items()][-_OTHERS_KEPT:])
+            with store_faults():
+                async with transaction(self._engine) as driver:
+                    self._others[key] = make_catalogue(await load(driver, versions))
+        return self._others[key]
+
+    async def refresh(self) -> None:
         """Read the definitions again if other versions are in force. Raises `StoreUnavailable`."""
         with store_faults():
-            versions = await active_versions(engine)
+            versions = await active_versions(self._engine)
             if versions and versions != self._versions:
-                self._current = make_catalogue(await load_active(engine))
+                self._current = make_catalogue(await load_active(self._engine))
                 self._versions = versions
 
-    async def follow(self, engine: Engine) -> None:
+    async def follow(self) -> None:
         """Refresh until cancelled. While that does not work the catalogue stays as it is, and that is logged once."""
         failing = False
         while True:
             try:
-                await self.refresh(engine)
+                await self.refresh()
                 failing = False
             except JalonError as error:
                 if not failing:

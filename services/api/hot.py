@@ -70,8 +70,8 @@ class HotReads:
     async def _profile(self, scope: asgi.Scope, name: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         headers = {key: value.decode("latin-1") for key, value in scope["headers"]}
         reader = self._gate.reader(headers.get(b"authorization"), headers.get(b"cookie")).require(Scope.READ)
-        found = await self._find(name, scope["query_string"])
-        catalogue = self._catalogues.current
+        query = scope["query_string"]
+        found, catalogue = await self._catalogues.for_customer(lambda: self._find(name, query))
         personal = reader.sees_personal_data
         etag = self._profiles.etag(found, catalogue, personal)
         tagged = [*_FIXED_HEADERS, (b"etag", etag.encode())]

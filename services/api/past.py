@@ -1,8 +1,8 @@
 """A customer as they were: the same function as the stager's, of less, for this one customer.
 
 `at` is valid time: where the customer was at that instant. `known_at` is what Jalon had been told by another one: the
-touchpoints received and the commands given by then, with no time passed beyond it. Nothing of either is stored; a fold
-depends on nothing that comes after.
+touchpoints received, the commands given and the versions in force by then, with no time passed beyond it. Nothing of
+either is stored; a fold depends on nothing that comes after.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from plumbing.store.reading.connection import reading
 from plumbing.store.reading.customers import Found
 from plumbing.store.reading.identifiers import Known as KnownIdentifier
 from plumbing.store.reading.past import Known, TooMuchError, known, lived
-from services.api.catalogue import Catalogues
+from services.api.catalogue import Catalogue, Catalogues
 from services.api.lookup import Asked
 from services.api.problem import CUSTOMER_NOT_FOUND, TOO_MUCH, Refusal
 
@@ -31,12 +31,14 @@ _NOBODY_YET = "Nothing of this customer had happened, or was known, by then."
 
 
 class Remembered(NamedTuple):
-    """A customer at `until`: their touchpoints and what says that they are theirs, and the fold of them."""
+    """A customer at `until`: their touchpoints and what says that they are theirs, and the fold of them by the
+    definitions that were in force (`catalogue`)."""
 
     touchpoints: Sequence[tuple[Touchpoint, Whose]]
     folded: Advanced
     identifiers: tuple[KnownIdentifier, ...]
     until: datetime
+    catalogue: Catalogue
 
     def as_found(self) -> Found:
         """As the store would have found them then. The number is nobody's.
@@ -45,7 +47,7 @@ class Remembered(NamedTuple):
         """
         if not self.identifiers:
             raise Refusal(CUSTOMER_NOT_FOUND, _NOBODY_YET)
-        return Found(0, encode_state(self.folded.state), 0, self.until, self.identifiers)
+        return Found(0, encode_state(self.folded.state), 0, self.until, self.catalogue.in_force, self.identifiers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Past:
     catalogues: Catalogues
     kinds: Kinds
 
-    async def at(self, found: Found, at: datetime) -> Found:
+    async def at(self, found: Found, catalogue: Catalogue, at: datetime) -> Found:
         """A customer at an instant, by all that is known today; at the horizon where that is earlier.
 
         Raises `Refusal` (customer-not-found) where nothing of them had happened by then; `StoreUnavailable`.
@@ -67,7 +69,7 @@ class Past:
         identifiers = tuple(one for one in found.identifiers if one.first_at <= until)
         if not touchpoints or not identifiers:
             raise Refusal(CUSTOMER_NOT_FOUND, _NOBODY_YET)
-        state = fold(self.catalogues.current.machines, touchpoints, until).state
+        state = fold(catalogue.machines, touchpoints, until).state
         return found._replace(state=encode_state(state), horizon=until, identifiers=identifiers)
 
     async def known_at(self, asked: Asked, known_at: datetime, at: datetime | None) -> Remembered:
@@ -86,8 +88,9 @@ class Past:
         lives = [(one, by) for one, by in whole.touchpoints(customer) if one.occurred_at <= until]
         if not lives:
             raise Refusal(CUSTOMER_NOT_FOUND, _NOBODY_YET)
-        folded = fold(self.catalogues.current.machines, [one for one, _ in lives], until)
-        return Remembered(lives, folded, _identifiers(customer, whole, told, until), until)
+        catalogue = await self.catalogues.of(told.versions)
+        folded = fold(catalogue.machines, [one for one, _ in lives], until)
+        return Remembered(lives, folded, _identifiers(customer, whole, told, until), until, catalogue)
 
 
 def _named(asked: Asked, whole: Whole, class_: Class) -> Customer:

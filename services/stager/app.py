@@ -4,6 +4,7 @@ consumer    log → batches → store          (consume.py)
 timers      what time alone causes         (timers.py)
 commands    what people say of identities  (commanded.py)
 sequencer   outbox → feed                  (sequencer.py)
+builder     versions beside those in force (build.py)
 health      GET /healthz /readyz /metrics  (health.py)
 """
 
@@ -33,6 +34,7 @@ from schemas import identity_document, journey_documents
 from services.serving.running import GC_THRESHOLD
 from services.serving.server import listen
 from services.stager.backoff import Backoff
+from services.stager.build import Builder
 from services.stager.commanded import Commander
 from services.stager.consume import Consumer
 from services.stager.health import serve_health
@@ -50,6 +52,12 @@ _COMMANDS_EVERY = 0.5
 
 _SEQUENCER_EVERY = 1.0
 """Seconds; it is woken by each batch, so this is for what another stager left when it was killed."""
+
+_BUILDS_EVERY = 1.0
+"""Seconds between looks for a version to build."""
+
+_BETWEEN_CHUNKS = 0.01
+"""Seconds in which batches come before the next chunk of a build."""
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
@@ -77,6 +85,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 tasks.create_task(_repeat(_Clockwork(Timers(engine, journeys, kinds), consumer, staged).look, stop))
                 tasks.create_task(_obey(Commander(engine, journeys, sealer, kinds), staged, stop))
                 tasks.create_task(_sequence(engine, staged, stop))
+                tasks.create_task(_build(Builder(engine, kinds), staged, stop))
                 tasks.create_task(serve_health(settings, listener, consumer, stop))
                 log(Action.STARTED, service="stager", member=member, journeys=len(journeys.machines))
                 await stop.wait()
@@ -202,6 +211,16 @@ async def _sequence(engine: Engine, staged: asyncio.Event, stop: asyncio.Event) 
         while await sequence(engine):
             pass
         return 0.0
+
+    await _repeat(step, stop)
+
+
+async def _build(builder: Builder, staged: asyncio.Event, stop: asyncio.Event) -> None:
+    async def step() -> float:
+        if not await builder.look():
+            return _BUILDS_EVERY
+        staged.set()
+        return _BETWEEN_CHUNKS
 
     await _repeat(step, stop)
 

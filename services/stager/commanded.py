@@ -8,12 +8,15 @@ from typing import Any
 
 from journey.assignment import Names
 from journey.commands import OnPair, OnTouchpoint
+from journey.errors import Superseded
 from journey.identity import Kinds
 from journey.machine import Journeys
-from plumbing.store import commands, horizon, positions, touchpoints
+from plumbing.store import commands, positions, touchpoints
 from plumbing.store.bodies import pack, unpack
 from plumbing.store.commands import Given
+from plumbing.store.definitions import load_active
 from plumbing.store.engine import Driver, Engine, transaction
+from plumbing.store.in_force import reached_under
 from plumbing.store.sealing import Sealer
 from plumbing.telemetry import Action, log
 from services.stager.heeding import as_told
@@ -24,7 +27,7 @@ from services.stager.ties import Tier, Ties, Told
 
 
 class Commander:
-    """Applies commands by one set of definitions and one identity configuration."""
+    """Applies commands by the definitions in force and one identity configuration."""
 
     def __init__(self, engine: Engine, journeys: Journeys, sealer: Sealer, kinds: Kinds) -> None:
         self._engine = engine
@@ -37,16 +40,25 @@ class Commander:
         async with transaction(self._engine) as driver:
             if not await commands.waiting(driver):
                 return False
-        async with transaction(self._engine) as driver:
-            await positions.wait_for_all(driver)
-            given = await commands.pending(driver)
-            await commands.settle(driver, [one.number for one in given])
-            ties = await self._tie(driver, given)
-            reached = await horizon.reached(driver)
-            changes = await fold_again_all(driver, self._journeys, ties.refold, ties.rows, reached)
-            await tell(driver, changes, ties.rows, ties.shown_before, self._kinds.strong, reached)
-        log(Action.COMMANDS_APPLIED, records=len(given))
+        try:
+            async with transaction(self._engine) as driver:
+                applied = await self._apply(driver)
+        except Superseded:
+            self._journeys = await load_active(self._engine)
+            return True  # look again at once
+        log(Action.COMMANDS_APPLIED, records=applied)
         return True
+
+    async def _apply(self, driver: Driver) -> int:
+        """How many commands were applied. Raises `Superseded`."""
+        await positions.wait_for_all(driver)
+        given = await commands.pending(driver)
+        await commands.settle(driver, [one.number for one in given])
+        ties = await self._tie(driver, given)
+        reached = await reached_under(driver, self._journeys)
+        changes = await fold_again_all(driver, self._journeys, ties.refold, ties.rows, reached)
+        await tell(driver, changes, ties.rows, ties.shown_before, self._kinds.strong, reached)
+        return len(given)
 
     async def _tie(self, driver: Driver, given: Sequence[Given]) -> Ties:
         pairs = [one.command.pair for one in given if isinstance(one.command, OnPair)]

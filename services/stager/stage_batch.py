@@ -9,15 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from journey.errors import Contended
+from journey.errors import Contended, Superseded
 from journey.identity import Kinds
 from journey.machine import Journeys
 from journey.state import decode_state
 from journey.touchpoint import Touchpoint
-from plumbing.store import customers, dead_letters, horizon, positions, touchpoints
+from plumbing.store import customers, dead_letters, positions, touchpoints
 from plumbing.store.bodies import pack
 from plumbing.store.dead_letters import DeadLetter
+from plumbing.store.definitions import load_active
 from plumbing.store.engine import Driver, Engine, transaction
+from plumbing.store.in_force import reached_under
 from plumbing.store.positions import Claim
 from plumbing.store.sealing import Sealer
 from plumbing.telemetry import BATCH_RETRIES, CONFLICTS, REFOLDS, Action, log
@@ -51,7 +53,7 @@ class Batch:
 
 
 class Stage:
-    """Stages batches by one set of definitions."""
+    """Stages batches by the definitions in force, which it loads anew when others have come into force."""
 
     def __init__(self, engine: Engine, journeys: Journeys, sealer: Sealer, kinds: Kinds) -> None:
         self._engine = engine
@@ -74,6 +76,8 @@ class Stage:
                     await positions.lock(driver, batch.topic, batch.claims, alone=alone)
                     await self._stage(driver, batch, alone)
                 return
+            except Superseded:
+                self._journeys = await load_active(self._engine)
             except Contended as error:
                 BATCH_RETRIES.inc()
                 log(Action.BATCH_RETRIED, attempt=attempt, reason=str(error))
@@ -99,7 +103,7 @@ class Stage:
         ties.refold.update(
             ties.whose[copy.one.order].customer for copy in chosen.replace if copy.one.order in ties.whose
         )
-        reached = await horizon.reached(driver)
+        reached = await reached_under(driver, self._journeys)
         changes = await self._fold(driver, chosen.new, ties, reached)
         await tell(driver, changes, ties.rows, ties.shown_before, self._kinds.strong, reached)
 

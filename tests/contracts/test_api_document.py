@@ -20,8 +20,11 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from plumbing.embedded.postgres import EmbeddedPostgres
+from plumbing.store.definitions import publish
+from plumbing.store.opening import opened
 from services.api.openapi import document
 from tests.support.api import PERSONAL, READ, bearing
+from tests.support.versions import customer_journey
 from tests.support.world import CARD, EMAIL, World, inhabited
 
 EXAMPLES = 40
@@ -55,12 +58,21 @@ def test_every_reference_leads_somewhere() -> None:
 async def world(postgres: EmbeddedPostgres, template_database: str) -> AsyncIterator[World]:
     async with inhabited(postgres.url, template_database) as world:
         await world.population.send(world.ludovic, "customer-journey", stage_now="advocacy")
+        async with opened(world.database_url) as engine:
+            await publish(engine, customer_journey(2))
         yield world
 
 
 def known(case: Case[Any], world: World) -> None:
     """Ask about somebody and something that there is."""
-    there = {"id": world.ludovic, "journey": "customer-journey", "stage": "advocacy", "kind": "email", "value": EMAIL}
+    there = {
+        "id": world.ludovic,
+        "journey": "customer-journey",
+        "version": 2,
+        "stage": "advocacy",
+        "kind": "email",
+        "value": EMAIL,
+    }
     case.path_parameters = {name: there[name] for name in case.path_parameters or {}}
     if isinstance(case.body, dict) and "kind" in case.body:
         case.body = {"kind": "loyalty_card", "value": CARD}

@@ -53,8 +53,8 @@ async def test_what_was_known_is_what_the_reference_says(database_url: str, seed
     journeys = await publish(database_url)
     engine = make_engine(database_url, connections=2)
     reference = ReferenceIdentity(CONFIG, SEALER.digest, await _tell(engine, journeys, told, said))
-    catalogues = Catalogues()
-    await catalogues.refresh(engine)
+    catalogues = Catalogues(engine)
+    await catalogues.refresh()
     past = Past(engine, catalogues, KINDS)
     for _ in range(QUESTIONS):
         known_at = RECEIVED + timedelta(hours=chance.uniform(-1, 101))

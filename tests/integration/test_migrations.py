@@ -5,6 +5,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 import plumbing.log.tables
+import plumbing.store.build_tables
 import plumbing.store.tables  # noqa: F401 - declares the tables
 from plumbing.store.engine import make_engine
 from plumbing.store.metadata import metadata

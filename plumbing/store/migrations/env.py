@@ -3,6 +3,7 @@
 from alembic import context
 
 import plumbing.log.tables
+import plumbing.store.build_tables
 import plumbing.store.tables  # noqa: F401 - declares the tables
 from plumbing.store.metadata import metadata
 

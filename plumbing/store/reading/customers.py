@@ -12,6 +12,7 @@ from asyncpg import Record
 
 from journey.errors import StoreUnavailable
 from plumbing.store.faults import AWAY
+from plumbing.store.in_force import IN_FORCE
 from plumbing.store.reading.connection import Pool
 from plumbing.store.reading.identifiers import Known
 
@@ -20,8 +21,8 @@ QUERIES_IN_FLIGHT = 2
 
 ASKED_AT_ONCE = 200
 
-_FIND = """
-SELECT asked.place, found.customer, found.state, found.revision, horizon.reached_at,
+_FIND = f"""
+SELECT asked.place, found.customer, found.state, found.revision, horizon.reached_at, {IN_FORCE},
        known.digests, known.kinds, known.sealed, known.firsts
 FROM unnest($1::bytea[], $2::boolean[]) WITH ORDINALITY AS asked (digest, as_id, place)
 JOIN identifiers AS own ON own.digest = asked.digest
@@ -53,19 +54,23 @@ CROSS JOIN LATERAL (
     FROM identifiers WHERE customer = found.customer
 ) AS known
 CROSS JOIN horizon
-"""
+"""  # noqa: S608 - our own text
 # The state of nobody is at most one byte. An id means first the customer whose identifier minted it; an identifier
 # means first the one who holds it now (a device: the last who signed in; a reference: the first who came with it). One
 # that nobody holds and that decides nothing by itself means whoever its first touchpoint belongs to.
 
 
 class Found(NamedTuple):
-    """A customer's row. `customer` is the store's own number for them: it never goes outside."""
+    """A customer's row. `customer` is the store's own number for them: it never goes outside.
+
+    `in_force` names the versions by which the row was written: see `plumbing/store/in_force.py`.
+    """
 
     customer: int
     state: bytes
     revision: int
     horizon: datetime
+    in_force: str
     identifiers: tuple[Known, ...]
 
 
@@ -128,5 +133,5 @@ def _refuse(asked: list[tuple[bytes, bool, "asyncio.Future[Found | None]"]], err
 
 
 def _found(row: Record) -> Found:
-    known = tuple(map(Known._make, zip(row[5], row[6], row[7], row[8], strict=True)))
-    return Found(row[1], row[2], row[3], row[4], known)
+    known = tuple(map(Known._make, zip(row[6], row[7], row[8], row[9], strict=True)))
+    return Found(row[1], row[2], row[3], row[4], row[5], known)

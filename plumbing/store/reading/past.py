@@ -11,6 +11,7 @@ from journey.commands import Command, OnPair
 from journey.touchpoint import Touchpoint
 from plumbing.store.bodies import unpack
 from plumbing.store.commands import known_by
+from plumbing.store.definitions import in_force_at
 from plumbing.store.engine import Driver, driver_of
 from plumbing.store.tables import touchpoints
 
@@ -24,13 +25,14 @@ class TooMuchError(Exception):
 
 class Known(NamedTuple):
     """What was known by some instant that could have to do with an identifier, with `kinds` and values (`sealed`) of
-    all identifiers in it, and the horizon of today."""
+    all identifiers in it, the horizon of today, and the versions of the journeys that were in force."""
 
     touchpoints: list[Touchpoint]
     commands: list[Command]
     kinds: Mapping[bytes, str]
     sealed: Mapping[bytes, bytes]
     horizon: datetime
+    versions: Mapping[str, int]
 
 
 async def lived(connection: AsyncConnection, customer: int, until: datetime) -> list[Touchpoint]:
@@ -80,6 +82,7 @@ async def known(connection: AsyncConnection, digest: bytes, by: datetime) -> Kno
         {**named, **{row["digest"]: row["kind"] for row in rows}},
         {row["digest"]: row["sealed"] for row in rows},
         horizon,
+        await in_force_at(driver, by),
     )
 
 

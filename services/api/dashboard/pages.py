@@ -72,7 +72,8 @@ async def _latest(parts: Parts, language: str) -> list[Happened]:
     async with reading(parts.engine) as connection:
         last = (await kept(connection)).last
         messages = await messages_after(connection, max(0, last - _CHANGES), _CHANGES)
-    return [what_happened(message, parts.catalogues.current, language) for message in reversed(messages)]
+    lines = (what_happened(message, parts.catalogues.current, language) for message in reversed(messages))
+    return [line for line in lines if line.customer]  # a version that came into force is about nobody
 
 
 async def _find(request: Request, parts: Parts, _reader: Reader) -> Response:
@@ -84,8 +85,8 @@ async def _find(request: Request, parts: Parts, _reader: Reader) -> Response:
 
 
 async def _customer(request: Request, parts: Parts, reader: Reader) -> Response:
-    found = await parts.lookup.by_id(request.path_params["id"])
-    catalogue, personal = parts.catalogues.current, reader.sees_personal_data
+    found, catalogue = await parts.catalogues.for_customer(lambda: parts.lookup.by_id(request.path_params["id"]))
+    personal = reader.sees_personal_data
     profile = msgspec.json.decode(parts.profiles.encode(found, catalogue, personal), type=Profile)
     name = f"page {found.customer}"
     after = parts.cursors.read(name, request.query_params.get("cursor"), Place)

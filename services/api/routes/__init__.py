@@ -2,13 +2,14 @@
 
 from fastapi import APIRouter
 
-from services.api.routes import changes, customers, health, history, identities, journeys
+from services.api.routes import changes, customers, health, history, identities, journeys, versions
 
 ROUTERS: tuple[APIRouter, ...] = (
     customers.router,
     history.router,
     journeys.router,
     identities.router,
+    versions.router,
     changes.router,
     health.router,
 )

@@ -76,16 +76,16 @@ async def look_up(parts: TheParts, reader: TheReader, request: Request, when: Th
 
 
 async def _answer(parts: TheParts, reader: TheReader, request: Request, asked: Asked, when: TheTime) -> Response:
-    catalogue, personal = parts.catalogues.current, reader.sees_personal_data
+    personal = reader.sees_personal_data
     if when.known_at is not None:
         remembered = await parts.past.known_at(asked, when.known_at, when.at)
-        return encoded(parts.profiles.encode(remembered.as_found(), catalogue, personal))
-    found = await parts.lookup.find(asked)
+        return encoded(parts.profiles.encode(remembered.as_found(), remembered.catalogue, personal))
+    found, catalogue = await parts.catalogues.for_customer(lambda: parts.lookup.find(asked))
     etag = parts.profiles.etag(found, catalogue, personal) if when.now else etag_of(parts, found, reader, request)
     if matches(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers={"etag": etag})
     if when.at is not None:
-        found = await parts.past.at(found, when.at)
+        found = await parts.past.at(found, catalogue, when.at)
     return encoded(parts.profiles.encode(found, catalogue, personal), {"etag": etag})
 
 

@@ -58,9 +58,10 @@ async def timeline(  # noqa: PLR0913, PLR0917 (each is a parameter of the query)
     name = list_of(request, order, facts, retracted, when)
     after = parts.cursors.read(name, cursor, Place)
     page, headers = Page(limit + 1, after, order is Order.DESC, when.at), {}
+    catalogue = parts.catalogues.current
     if when.known_at is not None:
         remembered = await parts.past.known_at(parts.lookup.id(id), when.known_at, when.at)
-        rows = page.of(history_of(remembered, with_facts=facts))
+        rows, catalogue = page.of(history_of(remembered, with_facts=facts)), remembered.catalogue
     else:
         found = await parts.lookup.by_id(id)
         headers = {"etag": etag_of(parts, found, reader, request)}
@@ -68,7 +69,7 @@ async def timeline(  # noqa: PLR0913, PLR0917 (each is a parameter of the query)
             return Response(status_code=304, headers=headers)
         async with reading(parts.engine) as connection:
             rows = await history(connection, found.customer, page, with_facts=facts, with_retracted=retracted)
-    shown = items(rows[:limit], parts.catalogues.current, parts.kinds, personal=reader.sees_personal_data)
+    shown = items(rows[:limit], catalogue, parts.kinds, personal=reader.sees_personal_data)
     return json(to.Page(items=shown, next=_next(parts, name, rows, limit)), headers)
 
 
@@ -92,9 +93,10 @@ async def transitions(  # noqa: PLR0913, PLR0917 (each is a parameter of the que
     name = list_of(request, order, retracted, when)
     after = parts.cursors.read(name, cursor, Place)
     page, headers = Page(limit + 1, after, order is Order.DESC, when.at), {}
+    catalogue = parts.catalogues.current
     if when.known_at is not None:
         remembered = await parts.past.known_at(parts.lookup.id(id), when.known_at, when.at)
-        rows = page.of(transitions_of(remembered))
+        rows, catalogue = page.of(transitions_of(remembered)), remembered.catalogue
     else:
         found = await parts.lookup.by_id(id)
         headers = {"etag": etag_of(parts, found, reader, request)}
@@ -102,7 +104,7 @@ async def transitions(  # noqa: PLR0913, PLR0917 (each is a parameter of the que
             return Response(status_code=304, headers=headers)
         async with reading(parts.engine) as connection:
             rows = await moves(connection, found.customer, page, with_retracted=retracted)
-    shown = tuple(transition(row, parts.catalogues.current) for row in rows[:limit])
+    shown = tuple(transition(row, catalogue) for row in rows[:limit])
     return json(to.Page(items=shown, next=_next(parts, name, rows, limit)), headers)
 
 

@@ -81,6 +81,7 @@ function line(change) {
 }
 
 function show(change) {
+  if (!change.data.customer) return; // a version that came into force is about nobody
   $("quiet").hidden = true;
   const list = $("happening");
   list.prepend(line(change));

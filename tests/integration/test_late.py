@@ -9,10 +9,9 @@ import asyncpg
 import msgspec
 import pytest
 
-from journey.definition import parse
-from journey.machine import compile_journeys
 from journey.touchpoint import Touchpoint
-from plumbing.store.engine import transaction
+from plumbing.store import definitions
+from plumbing.store.engine import make_engine, transaction
 from plumbing.telemetry import REGISTRY
 from schemas import journey_documents
 from tests.support.place import BEYOND_ALL, Place
@@ -160,13 +159,24 @@ async def test_under_other_definitions_what_is_late_reads_history(watched: Watch
     for one in told[:9]:
         await watched.stage(one)
     changed = [document.replace("\nversion: 1\n", "\nversion: 2\n") for document in journey_documents()]
-    other = Watched(Place(database_url, compile_journeys(map(parse, changed))), database_url)
+    await put_in_force(database_url, changed)
     before = refolds("history")
-    await other.place.stage([told[9]])
-    await other.place.stage([touchpoint("late", hours=8.5)])
+    await watched.place.stage([told[9]])
+    await watched.place.stage([touchpoint("late", hours=8.5)])
     assert refolds("history") == before + 1
-    assert await other.value("SELECT array_agg(DISTINCT version) FROM transitions WHERE retracted_at IS NULL") == [2]
-    await other.place.close()
+    assert await watched.value("SELECT array_agg(DISTINCT version) FROM transitions WHERE retracted_at IS NULL") == [2]
+
+
+async def put_in_force(database_url: str, documents: Iterable[str]) -> None:
+    """Without the switch that would fold everybody anew."""
+    engine = make_engine(database_url, connections=1)
+    async with transaction(engine) as driver:
+        await driver.execute("UPDATE definitions SET active = false")
+    for document in documents:
+        published = await definitions.publish(engine, document)
+        async with transaction(engine) as driver:
+            await definitions.put_in_force(driver, published.definition.journey, 2, NOON)
+    await engine.dispose()
 
 
 async def test_what_is_told_taken_back_and_told_again_are_three_messages(watched: Watched) -> None:

@@ -60,7 +60,14 @@ async def world(postgres: EmbeddedPostgres, template_database: str) -> AsyncIter
 
 def known(case: Case[Any], world: World) -> None:
     """Ask about somebody and something that there is."""
-    there = {"id": world.ludovic, "journey": "customer-journey", "stage": "advocacy", "kind": "email", "value": EMAIL}
+    there = {
+        "id": world.ludovic,
+        "journey": "customer-journey",
+        "stage": "advocacy",
+        "kind": "email",
+        "value": EMAIL,
+        "command": 1,
+    }
     case.path_parameters = {name: there[name] for name in case.path_parameters or {}}
     if isinstance(case.body, dict) and "kind" in case.body:
         case.body = {"kind": "loyalty_card", "value": CARD}

@@ -12,6 +12,7 @@ from services.api.documents import REFERENCES
 from services.api.problem import ProblemDetails
 from services.api.routes import ROUTERS
 from services.api.routes.customers import Wanted
+from services.api.routes.identities import WantedCommand
 
 _ABOUT = (
     "Where every customer is on their journeys, why, and what may come next. Every refusal is a problem of RFC 9457 "
@@ -19,7 +20,11 @@ _ABOUT = (
 )
 
 _SECURITY = {
-    "token": {"type": "http", "scheme": "bearer", "description": "a token with the scope `read`; `pii` unmasks"},
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "a token with the scope `read`; `pii` unmasks, `admin` gives commands",
+    },
     "session": {"type": "apiKey", "in": "cookie", "name": "jalon_session", "description": "of the signed-in page"},
 }
 
@@ -54,8 +59,12 @@ def _schemas() -> dict[str, Any]:
         to.DryRun,
         to.Counts,
         to.Changes,
+        to.Page[to.Conflict],
+        to.Page[to.Command],
+        to.CommandGiven,
         to.Health,
         Wanted,
+        WantedCommand,
         ProblemDetails,
     )
     _, schemas = msgspec.json.schema_components(bodies, ref_template=REFERENCES)

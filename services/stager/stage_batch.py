@@ -26,7 +26,7 @@ from plumbing.telemetry import BATCH_RETRIES, CONFLICTS, REFOLDS, Action, log
 from services.stager.differences import Change
 from services.stager.duplicates import Chosen, choose
 from services.stager.folding import fold_again, take
-from services.stager.heeding import NeedsToBeAlone, as_told
+from services.stager.heeding import NeedsToBeAlone, as_told, unchanged
 from services.stager.incoming import Incoming
 from services.stager.telling import tell
 from services.stager.ties import Tier, Ties
@@ -94,11 +94,14 @@ class Stage:
     async def _apply(self, driver: Driver, incoming: Sequence[Incoming], alone: bool) -> None:
         keys = {(one.touchpoint.source, one.touchpoint.id) for one in incoming}
         chosen = choose(incoming, await touchpoints.copies(driver, keys))
-        withdrawn = [copy.row for copy in chosen.replace if copy.row["customer"] is not None]
+        counting = await as_told(driver, [*chosen.new, *(copy.one for copy in chosen.replace)])
+        kept = unchanged([copy.row for copy in chosen.replace], counting, self._kinds)
+        replaced = [copy.row for copy in chosen.replace if copy.one.order not in kept]
+        withdrawn = [row for row in replaced if row["customer"] is not None]
         if withdrawn and not alone:
             raise NeedsToBeAlone
-        counting = await as_told(driver, [*chosen.new, *(copy.one for copy in chosen.replace)])
-        ties = await self._tier.tie(driver, counting, withdrawn)
+        batch = [one for one in counting if one.order not in kept]
+        ties = await self._tier.tie(driver, batch, withdrawn, kept=kept.values())
         await self._store(driver, chosen, counting, ties)
         ties.refold.update(
             ties.whose[copy.one.order].customer for copy in chosen.replace if copy.one.order in ties.whose

@@ -40,6 +40,10 @@ class Ties:
     shown_before: dict[int, str]
 
 
+Row = Mapping[str, Any]
+"""A stored touchpoint."""
+
+
 class Told(NamedTuple):
     """An identifier that a command names, whether it was ever seen or not."""
 
@@ -59,14 +63,16 @@ class Tier:
         self,
         driver: Driver,
         batch: Sequence[Incoming],
-        withdrawn: Collection[Mapping[str, Any]] = (),
+        withdrawn: Collection[Row] = (),
         pairs: Collection[Pair] = (),
         told: Collection[Told] = (),
+        kept: Collection[Row] = (),
     ) -> Ties:
         """Whose each touchpoint of `batch` (in order) is.
 
         `withdrawn` are stored rows that count no more: to be given only while no other batch is under way. `pairs` are
-        those of commands that were given or undone, `told` the identifiers that they name.
+        those of commands that were given or undone, `told` the identifiers that they name. `kept` are stored rows that
+        change nothing, but whose owners are asked for.
         """
         work = Work(driver, self._kinds, [Seen(one.order, one.touchpoint.type, one.names) for one in batch], [])
         work.withdrawn = [work.seen(row) for row in withdrawn]
@@ -78,9 +84,12 @@ class Tier:
         anonymous = [one for one in work.batch if not one.names.strong and any(one.names)]
         found = await timelines.decide([*map(work.seen, claimed), *anonymous])
         await self._know_owners(work, {one.owner for one in found.values()})
+        theirs = [row for row in kept if row["customer"] is not None]
+        await work.learn(row["owner"] for row in (*claimed, *theirs))
         for row in claimed:
             self._move(work, row, found[touchpoints.order_of(row)])
         whose = {one.order: self._whose(work, one, found) for one in work.batch if any(one.names)}
+        whose |= {touchpoints.order_of(row): self._still(work, row) for row in theirs}
         for row in withdrawn:
             await work.learn([row["owner"]])
             work.refold |= {row["customer"], work.customer(row["owner"]) or row["customer"]}
@@ -149,8 +158,16 @@ class Tier:
         assert customer is not None  # strong ones have one from the start, others since `_know_owners`
         return Whose(customer, owner, device)
 
-    def _move(self, work: Work, row: Mapping[str, Any], found: Any) -> None:
+    def _still(self, work: Work, row: Row) -> Whose:
+        """Whose a stored touchpoint is after this batch."""
+        _see_unmoved(work, row)
+        customer = work.customer(row["owner"])
+        assert customer is not None  # it has a touchpoint: this one
+        return work.moved.get((row["source"], row["id"])) or Whose(customer, row["owner"], row["device"])
+
+    def _move(self, work: Work, row: Row, found: Any) -> None:
         """Give a stored touchpoint to whom it belongs now."""
+        _see_unmoved(work, row)
         if (row["owner"], row["device"]) == found:
             return
         customer = work.customer(found.owner)
@@ -174,3 +191,9 @@ class Tier:
         await touchpoints.take(driver, work.gone)
         await touchpoints.follow(driver, stored, parted)
         await touchpoints.give(driver, work.moved)
+
+
+def _see_unmoved(work: Work, row: Row) -> None:
+    """Raises `Contended` where another stager moved a touchpoint on before its owner was looked at."""
+    if work.known[row["owner"]].customer != row["customer"]:
+        raise Contended("another stager moved these touchpoints")

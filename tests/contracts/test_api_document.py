@@ -72,6 +72,7 @@ def known(case: Case[Any], world: World) -> None:
         "stage": "advocacy",
         "kind": "email",
         "value": EMAIL,
+        "command": 1,
     }
     case.path_parameters = {name: there[name] for name in case.path_parameters or {}}
     if isinstance(case.body, dict) and "kind" in case.body:

@@ -4,8 +4,10 @@ The law: whatever the order in which touchpoints, copies of them and commands co
 that the reference gives it, and the same links are refused.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -21,7 +23,7 @@ from tests.properties.reference_identity import Assignment, ReferenceIdentity
 
 CONFIG = parse_identity("""
 version: 1
-shared_above: 2
+shared_above: 1
 kinds:
   - {kind: crm, class: strong}
   - {kind: card, class: strong}
@@ -120,6 +122,13 @@ def groups(incremental: Incremental) -> set[frozenset[tuple[str, str]]]:
     return {frozenset(key for key, one in person.items() if one == each) for each in person.values()}
 
 
+def repeats(incremental: Incremental, device: bytes) -> bool:
+    """Whether a sign-in is kept that only repeats what holds: then a repeated login would not be free."""
+    held = incremental.holdings[device]
+    for_ever = KINDS.declared(KIND_OF[device]).hold is None
+    return for_ever and any(one.owner == next_.owner is not None for one, next_ in pairwise(held))
+
+
 def check(told: Sequence[Touchpoint | Command | int]) -> tuple[Incremental, Assignment]:
     incremental = Incremental(KINDS, RULES, POOL)
     given_commands: list[Command] = []
@@ -139,6 +148,7 @@ def check(told: Sequence[Touchpoint | Command | int]) -> tuple[Incremental, Assi
         assert groups(incremental) == expected.groups
         assert incremental.refused == expected.refused
         assert incremental.shared == expected.shared
+        assert not any(repeats(incremental, device) for device in incremental.holdings)
     return incremental, expected
 
 
@@ -146,6 +156,23 @@ def check(told: Sequence[Touchpoint | Command | int]) -> tuple[Incremental, Assi
 @given(seeds)
 def test_identity_kept_up_one_change_at_a_time_is_the_reference(seed: int) -> None:
     check(life(seed, 30))
+
+
+def test_the_lives_have_in_them_what_the_law_is_about() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(200):
+        incremental, expected = check(life(seed, 30))
+        whose = incremental.owners()
+        strong = {key for key, (_, _, names) in incremental.counted.items() if names.strong}
+        seen["refused"] += bool(expected.refused)
+        seen["shared"] += bool(expected.shared)
+        seen["signed out"] += any(one.owner is None for held in incremental.holdings.values() for one in held)
+        seen["by turns"] += any(len({one.owner for one in held}) > 1 for held in incremental.holdings.values())
+        seen["follows"] += any(whose[key] in STRONG for key in whose.keys() - strong)
+        seen["anonymous"] += any(whose[key] not in STRONG for key in whose)
+        seen["void or struck"] += len(whose) < len(incremental.stored)
+    assert min(seen.values()) >= 0.05 * 200, seen
+    assert len(seen) == 7
 
 
 @pytest.mark.long

@@ -10,6 +10,7 @@ from heapq import merge
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
+from msgspec.structs import replace
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -28,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
 from journey.touchpoint import Order, Touchpoint
-from plumbing.store.bodies import unpack
+from plumbing.store.bodies import struck, unpack
 from plumbing.store.tables import Instant, facts, identifiers, touchpoints, transitions
 
 BY_TIME = -(2**63)
@@ -214,7 +215,10 @@ async def _touchpoints(connection: AsyncConnection, customer: int, page: Page) -
 def _touched(row: RowMapping) -> Touched:
     place = Place(row["occurred_at"], row["sequence"], row["source"], row["id"], TOUCHPOINT, "", 0, NEVER)
     claimed = row["by"] is not None and row["device_customer"] != row["customer"]
-    return Touched(place, unpack({str(name): value for name, value in row.items()}), row["by"], claimed)
+    stored = {str(name): value for name, value in row.items()}
+    touchpoint, gone = unpack(stored), struck(stored)
+    counting = {kind: value for kind, value in touchpoint.identifiers.items() if kind not in gone}
+    return Touched(place, replace(touchpoint, identifiers=counting), row["by"], claimed)
 
 
 def _place(

@@ -164,11 +164,12 @@ TOUCHPOINTS_ACCEPTED = Counter(
 TOUCHPOINTS_REJECTED = Counter(
     "jalon_touchpoints_rejected", "Touchpoints refused with a reason", ["reason"], registry=REGISTRY
 )
-INGEST_REQUESTS = Counter(
-    "jalon_ingest_requests", "Requests answered by ingest", ["route", "status"], registry=REGISTRY
-)
 INGEST_SECONDS = Histogram(
-    "jalon_ingest_seconds", "From a request's first byte to its answer", ["route"], buckets=_FAST, registry=REGISTRY
+    "jalon_ingest_seconds",
+    "From a request's head to its answer; its count is that of the requests",
+    ["route", "status"],
+    buckets=_FAST,
+    registry=REGISTRY,
 )
 
 # stager

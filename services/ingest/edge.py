@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from plumbing.clock import monotonic
-from plumbing.telemetry import INGEST_REQUESTS, INGEST_SECONDS, Action, log
+from plumbing.telemetry import INGEST_SECONDS, Action, log
 from services.ingest.body import decompress, too_large
 from services.ingest.cors import cors_headers, preflight
 from services.ingest.http import Head, Response
@@ -58,7 +58,7 @@ class Edge:
             headers += cors_headers(head)
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
-        _counters(head.path if route else "none", response.status)(monotonic() - began)
+        _observe(head.path if route else "none", response.status)(monotonic() - began)
 
 
 async def _answer(route: Route | None, head: Head, body: "Body") -> Response:
@@ -85,14 +85,8 @@ async def _handle(route: Route | None, head: Head, body: "Body") -> Response:
 
 
 @lru_cache  # finding the series of some labels costs more than counting
-def _counters(route: str, status: int) -> Callable[[float], None]:
-    requests, duration = INGEST_REQUESTS.labels(route, str(status)), INGEST_SECONDS.labels(route)
-
-    def count(seconds: float) -> None:
-        requests.inc()
-        duration.observe(seconds)
-
-    return count
+def _observe(route: str, status: int) -> Callable[[float], None]:
+    return INGEST_SECONDS.labels(route, str(status)).observe
 
 
 class Room:

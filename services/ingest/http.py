@@ -1,6 +1,7 @@
 """What passes between the edge and the formats: a request's head, and an answer. ASGI shows in `edge.py` only."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -17,7 +18,12 @@ class Head(NamedTuple):
     @property
     def content_type(self) -> bytes:
         """The media type, lower case, without parameters; empty when not given."""
-        return self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        return _media_type(self.headers.get(b"content-type", b""))
+
+
+@lru_cache(maxsize=256)  # clients write it in the same few ways
+def _media_type(value: bytes) -> bytes:
+    return value.partition(b";")[0].strip().lower()
 
 
 class Response(NamedTuple):

@@ -2,6 +2,7 @@
 
 import binascii
 from base64 import b64decode
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
@@ -13,6 +14,11 @@ from services.ingest.problem import KEYS_UNAVAILABLE, NO_KEY, UNKNOWN_KEY, Refus
 
 _ASK = ((b"www-authenticate", b'Bearer realm="jalon"'),)
 """Not Basic, though that is taken as well: browsers would ask their user for a password."""
+
+
+_RECOGNISED = 1_000
+"""Authorization headers whose source is remembered until the keys are read again, to spare each request a digest. Only
+those that are good: the time of a look-up tells nothing about others."""
 
 
 class WriteKeys(Keyring):
@@ -29,7 +35,12 @@ class WriteKeys(Keyring):
         self._lateness_limit = lateness_limit
         self._company_types = company_types
         self._sources: dict[bytes, Source] = {}
+        self._recognised: dict[bytes, Source] = {}
         self.loaded = False
+
+    def hold(self, stored: Iterable[Key]) -> None:
+        super().hold(stored)
+        self._recognised = {}
 
     async def refresh(self, engine: Any) -> None:
         await super().refresh(engine)
@@ -41,13 +52,20 @@ class WriteKeys(Keyring):
         Raises `Refusal`: no-key, unknown-key; keys-unavailable while Postgres has not told the keys yet, since clients
         throw away what a 401 answers.
         """
+        credentials = head.headers.get(b"authorization", b"")
+        source = self._recognised.get(credentials)
+        if source is not None:
+            return source
         secret = secret_in(head)
         if not secret:
             raise Refusal(NO_KEY, headers=_ASK)
         key = self.find(secret)
         if key is None:
             raise Refusal(UNKNOWN_KEY, headers=_ASK) if self.loaded else Refusal(KEYS_UNAVAILABLE)
-        return self._sources.get(key.digest) or self._remember(key)
+        source = self._sources.get(key.digest) or self._remember(key)
+        if credentials and len(self._recognised) < _RECOGNISED:
+            self._recognised[credentials] = source
+        return source
 
     def _remember(self, key: Key) -> Source:
         source = Source(key.source or "", key.channel or "", self._lateness_limit, self._company_types)

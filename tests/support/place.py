@@ -107,8 +107,12 @@ class Place:
         kinds, sealed = [kind for kind, _ in named], [SEALER.seal(value) for _, value in named]
         async with transaction(self._engine) as driver:
             number = await commands.give(driver, command, kinds, sealed, "test")
-        await self._commander.apply()
+        await self.obey()
         return number
+
+    async def obey(self) -> None:
+        """Apply the commands that were given."""
+        await self._commander.apply()
 
     async def take_back(self, number: int) -> None:
         async with transaction(self._engine) as driver:

@@ -13,6 +13,9 @@ from journey.commands import Verb
 from journey.identifiers import IdentifierReader
 from journey.touchpoint import decode
 from journey.touchpoint_checks import SentTouchpoint, Source, admit
+from plumbing.store.engine import make_engine
+from plumbing.store.reading.conflicts import conflicts
+from plumbing.store.reading.connection import reading
 from tests.support.lives import Said
 from tests.support.place import CONFIG, Place
 from tests.support.population import publish
@@ -96,6 +99,48 @@ async def test_a_family_that_shares_an_address_is_not_one_buyer(place: Place) ->
     assert told.who("newsletter") is told.who("mother")
     assert told.who("father").here() == "loyalty 1 first_purchase father"
     assert len((await place.assignment())[1]) == 1
+
+
+async def test_the_shops_own_phone_typed_for_dozens_lends_nobody_anothers_purchase(place: Place) -> None:
+    phone = {"phone": "+33145000000"}
+    visits = [touchpoint(f"visit-{n}", "store_visited", hours=n, identifiers={"crm_id": str(n)}) for n in range(25)]
+    story = [*visits, touchpoint("sale", "order_completed", hours=30, identifiers={"crm_id": "7"} | phone)]
+    story += [
+        touchpoint(f"trial-{n}", "product_tried", hours=40 + n, identifiers={"crm_id": str(n)} | phone)
+        for n in range(25)
+        if n != 7
+    ]
+    told = await tell(place, [*story, touchpoint("call", "call_ended", hours=90, identifiers=phone)])
+    assert len(told.lines) == 26
+    assert told.who("sale").here() == "loyalty 1 first_purchase sale"
+    assert {told.who(f"trial-{n}").here() for n in range(25) if n != 7} == {
+        f"decision 1 tries trial-{n}" for n in range(25) if n != 7
+    }
+    assert told.path("call") == ["begins call acquisition"]
+
+
+async def test_two_people_who_each_have_a_crm_id_keep_their_stages_until_somebody_says_they_are_one(
+    place: Place, database_url: str
+) -> None:
+    both = {"loyalty_card": "L1"}
+    story = [
+        touchpoint("buyer", "order_completed", identifiers={"crm_id": "1"} | both),
+        touchpoint("visitor", "store_visited", hours=1, identifiers={"crm_id": "2"} | both),
+    ]
+    told = await tell(place, story)
+    assert told.who("buyer").here() == "loyalty 1 first_purchase buyer"
+    assert told.who("visitor").here() == "consideration 1 weighs_us_up visitor"
+    engine = make_engine(database_url, connections=1)
+    async with reading(engine) as connection:
+        (conflict,) = await conflicts(connection, 10, None)
+    await engine.dispose()
+    assert conflict.first == ("shop", "visitor")
+    assert conflict.other is not None
+    assert (conflict.one.kind, conflict.other.kind) == ("crm_id", "loyalty_card")
+    join = Said(Verb.JOIN, "", "", (("crm_id", "1"), ("crm_id", "2")), undone=False)
+    told = await tell(place, story, says=[join])
+    assert told.who("visitor").here() == "loyalty 1 first_purchase buyer"
+    assert told.who("visitor").facts("denied") == ["browses_again visitor loyalty"]
 
 
 async def test_an_anonymous_visitor_is_claimed_after_twenty_days_with_the_stages_of_those_days(place: Place) -> None:

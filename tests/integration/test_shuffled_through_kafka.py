@@ -6,7 +6,8 @@ that meet late, copies (some with another body) and late ones. Only their order 
 windows within which it is chance; what each record says, its `received_at` too, is the same in all of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -37,7 +38,7 @@ class Runs:
         database_url = sibling(self._postgres_url, name)
         try:
             async with Work(database_url, self._log_url, f"test-{new_id()}", len(told), self._patience) as work:
-                async with work.stager(JALON_BATCH_SIZE="2000"), work.stager(JALON_BATCH_SIZE="2000"):
+                async with _two_stagers(work):
                     await eventually(lambda: _is_shared(work), self._patience)
                     await append_backlog(self._log_url, work.topic, told)
                     await work.finishes()
@@ -46,6 +47,19 @@ class Runs:
                 return work.export()
         finally:
             await drop(self._postgres_url, name)
+
+
+@asynccontextmanager
+async def _two_stagers(work: Work) -> AsyncIterator[None]:
+    """Started together, which takes half as long."""
+    async with AsyncExitStack() as stack:
+        stagers = [work.stager(JALON_BATCH_SIZE="2000"), work.stager(JALON_BATCH_SIZE="2000")]
+        for stager in stagers:
+            stager.spawn()
+            stack.push_async_callback(stager.close)
+        for stager in stagers:
+            await stager.ready()
+        yield
 
 
 async def _is_shared(work: Work) -> bool:
@@ -75,7 +89,7 @@ async def _is_the_same_shuffled(runs: Runs, told: Sequence[Touchpoint], windows:
 async def test_ten_thousand_touchpoints_in_any_order_are_one_export(
     postgres: EmbeddedPostgres, template_database: str, kafka_bootstrap: str
 ) -> None:
-    runs = Runs(postgres.url, template_database, f"kafka://{kafka_bootstrap}", timedelta(minutes=2))
+    runs = Runs(postgres.url, template_database, f"kafka://{kafka_bootstrap}", timedelta(minutes=5))
     told = backlog(10_000, customers=1_000)
     await _is_the_same_shuffled(runs, told, [10, len(told)])
 

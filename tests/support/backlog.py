@@ -61,7 +61,7 @@ async def append_backlog(log_url: str, topic: str, told: Sequence[Touchpoint]) -
 
 
 def _record(one: Touchpoint) -> Record:
-    """Under its routing key, as ingest has it: so two partitions hold what one customer did."""
+    """Under its routing key, as ingest has it: each identifier of a customer may be in another partition."""
     return Record(routing_key(one.identifiers, _BY_PRIORITY), encode(one), (("ce_specversion", b"1.0"),))
 
 

@@ -6,9 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
+from journey.identity import parse_identity
+from journey.normalise import routing_key
 from journey.touchpoint import Touchpoint, encode
 from plumbing.log import open_log
 from plumbing.log.port import Record
+from schemas import identity_document
 
 LIVED_AT = datetime(2024, 1, 10, tzinfo=UTC)
 """Long ago, so that no timer falls due between two exports."""
@@ -20,6 +23,8 @@ _TYPES = (
 )
 _CUSTOMERS_SHARING = 8
 """So many customers sign in on one tablet, by turns."""
+
+_BY_PRIORITY = [kind.kind for kind in parse_identity(identity_document()).kinds]
 
 _LATE, _AGAIN, _WITHIN = 0.05, 0.04, 3_000
 """Shares of touchpoints that come late or again, and by how many records."""
@@ -37,6 +42,15 @@ def backlog(number: int, customers: int) -> list[Touchpoint]:
     return sorted([*lived, *again], key=lambda one: order[id(one)])
 
 
+def shuffled(told: Sequence[Touchpoint], window: int) -> list[Touchpoint]:
+    """The same, shuffled within each window of so many records. Always the same; what each says stays as it is."""
+    chance = random.Random(window)
+    windows = [list(told[begin : begin + window]) for begin in range(0, len(told), window)]
+    for one in windows:
+        chance.shuffle(one)
+    return [one for some in windows for one in some]
+
+
 async def append_backlog(log_url: str, topic: str, told: Sequence[Touchpoint]) -> None:
     """Put it into a topic of six partitions."""
     log = open_log(log_url, topic, partitions=6)
@@ -47,8 +61,8 @@ async def append_backlog(log_url: str, topic: str, told: Sequence[Touchpoint]) -
 
 
 def _record(one: Touchpoint) -> Record:
-    kind, value = next(iter(one.identifiers.items()))
-    return Record(f"{kind}:{value}".encode(), encode(one), (("ce_specversion", b"1.0"),))
+    """Under its routing key, as ingest has it: each identifier of a customer may be in another partition."""
+    return Record(routing_key(one.identifiers, _BY_PRIORITY), encode(one), (("ce_specversion", b"1.0"),))
 
 
 def _touchpoint(index: int, number: int, customers: int, chance: random.Random) -> Touchpoint:

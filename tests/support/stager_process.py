@@ -26,13 +26,19 @@ WHERE datname = current_database() AND application_name = 'jalon-stager' AND sta
 
 
 class Work:
-    """`records` of a topic to be staged into one database. Entered, it looks into that."""
+    """`records` of a topic to be staged into one database. Entered, it looks into that.
 
-    def __init__(self, database_url: str, log_url: str, topic: str, records: int) -> None:
+    `patience` is how long anything asked of it may take.
+    """
+
+    def __init__(
+        self, database_url: str, log_url: str, topic: str, records: int, patience: timedelta = PATIENCE
+    ) -> None:
         self.database_url = database_url
         self.log_url = log_url
         self.topic = topic
         self.records = records
+        self.patience = patience
         self._environment = {
             "JALON_DATABASE_URL": database_url,
             "JALON_LOG_URL": log_url,
@@ -60,7 +66,7 @@ class Work:
 
     async def reaches(self, number: int) -> None:
         """Wait until so many records are staged, and say so at once: what is to be cut short must not be over."""
-        until = monotonic() + PATIENCE.total_seconds()
+        until = monotonic() + self.patience.total_seconds()
         while (staged := await self.staged()) < number:
             assert monotonic() < until, f"{staged} of {number} records are staged"
 
@@ -69,13 +75,17 @@ class Work:
 
     async def finishes(self) -> None:
         """Wait until everything is staged and all that time causes has been told."""
-        await self.reaches(self.records)
+
+        async def staged() -> bool:
+            return await self.pending() <= 0
+
+        await eventually(staged, self.patience)
         since = now()
 
         async def passed() -> bool:
             return bool(await self._connection.fetchval(_PASSED, since))
 
-        await eventually(passed, PATIENCE)
+        await eventually(passed, self.patience)
 
     async def owners(self) -> set[str]:
         """The members who have claimed partitions last."""
@@ -87,6 +97,6 @@ class Work:
 
     def export(self) -> str:
         """What `jalon export` writes."""
-        done = run_jalon("export", environment=self._environment, within=PATIENCE)
+        done = run_jalon("export", environment=self._environment, within=self.patience)
         assert done.returncode == 0, done.stderr
         return done.stdout

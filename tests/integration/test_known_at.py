@@ -137,7 +137,7 @@ async def _tell(engine: Engine, place: Place, told: Sequence[Touchpoint], said: 
         sealed = [SEALER.seal(carried[name].value) for name in named]
         async with transaction(engine) as driver:
             number = await commands.give(driver, about, [carried[name].kind for name in named], sealed, "test")
-        await place.obey()
+        await place.heed()
         if one.undone_at is not None:
             await place.take_back(number)
         async with transaction(engine) as driver:

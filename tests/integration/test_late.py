@@ -31,7 +31,7 @@ class Watched:
 
     async def begin(self) -> None:
         await self.place.empty(NOON)
-        async with transaction(self.place._engine) as driver:  # its one idle connection, used again
+        async with transaction(self.place.engine) as driver:  # its one idle connection, used again
             driver.add_query_logger(lambda query: self._statements.append(query.query))
 
     async def stage(self, *touchpoints: Touchpoint) -> list[str]:

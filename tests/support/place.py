@@ -66,20 +66,23 @@ class Place:
     """One store and the parts of a stager."""
 
     def __init__(self, database_url: str, journeys: Journeys) -> None:
-        self._engine = make_engine(database_url, connections=2)
-        self._stage = Stage(self._engine, journeys, SEALER, KINDS)
-        self._commander = Commander(self._engine, journeys, SEALER, KINDS)
-        self._timers = Timers(self._engine, journeys, KINDS)
+        self.engine = make_engine(database_url, connections=2)
         self._exporter = Exporter(database_url, decode_key(SECRET))
+        self.begin_anew(journeys)
+
+    def begin_anew(self, journeys: Journeys) -> None:
+        """Begin with other definitions in force, as a stager that has just started."""
+        self._stage = Stage(self.engine, journeys, SEALER, KINDS)
+        self._commander = Commander(self.engine, journeys, SEALER, KINDS)
+        self._timers = Timers(self.engine, journeys, KINDS)
 
     async def close(self) -> None:
         await self._exporter.close()
-        await self._engine.dispose()
+        await self.engine.dispose()
 
     async def empty(self, horizon: datetime) -> None:
-        async with transaction(self._engine) as driver:
-            for table in TABLES:
-                await driver.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+        async with transaction(self.engine) as driver:
+            await driver.execute(";".join(f"DELETE FROM {table}" for table in TABLES))  # noqa: S608 - our own names
             await driver.execute("UPDATE horizon SET reached_at = $1", horizon)
 
     async def stage(self, touchpoints: Iterable[Touchpoint]) -> None:
@@ -87,7 +90,7 @@ class Place:
 
     async def let_pass(self, until: datetime) -> None:
         """Move the horizon on and fire all that is due then."""
-        async with transaction(self._engine) as driver:
+        async with transaction(self.engine) as driver:
             await driver.execute("UPDATE horizon SET reached_at = greatest(reached_at, $1)", until)
         while await self._timers.fire():
             pass
@@ -97,31 +100,39 @@ class Place:
 
     async def agrees(self) -> bool:
         """Whether the stored rows are what a fold of the stored touchpoints gives, and the stays what was told."""
-        async with transaction(self._engine) as driver:
+        async with transaction(self.engine) as driver:
             stays = await driver.fetchval(STAYS_DIFFER)
         return not stays and [found async for found in self._exporter.differences() if found is not None] == []
 
     async def say(self, said: Said) -> int:
         """Give an identity command and have it applied. Returns its number."""
-        command, named = command_of(said)
-        kinds, sealed = [kind for kind, _ in named], [SEALER.seal(value) for _, value in named]
-        async with transaction(self._engine) as driver:
-            number = await commands.give(driver, command, kinds, sealed, "test")
-        await self.obey()
+        number = await self.give(said)
+        await self.heed()
         return number
 
-    async def obey(self) -> None:
-        """Apply the commands that were given."""
-        await self._commander.apply()
-
     async def take_back(self, number: int) -> None:
-        async with transaction(self._engine) as driver:
-            assert await commands.undo(driver, number)
+        await self.undo(number)
         assert await self._commander.apply()
+
+    async def give(self, said: Said) -> int:
+        """Give an identity command; it is not applied yet. Returns its number."""
+        command, named = command_of(said)
+        kinds, sealed = [kind for kind, _ in named], [SEALER.seal(value) for _, value in named]
+        async with transaction(self.engine) as driver:
+            return await commands.give(driver, command, kinds, sealed, "test")
+
+    async def undo(self, number: int) -> None:
+        async with transaction(self.engine) as driver:
+            assert await commands.undo(driver, number)
+
+    async def heed(self) -> None:
+        """Apply all commands that are given or undone by now."""
+        while await self._commander.apply():
+            pass
 
     async def assignment(self) -> tuple[dict[Key, str], set[tuple[bytes, bytes]]]:
         """The id of each touchpoint's customer, and the links that are refused."""
-        async with transaction(self._engine) as driver:
+        async with transaction(self.engine) as driver:
             whose = {(source, id_): customer for source, id_, customer in await driver.fetch(WHOSE)}
             shown = await identities.shown_ids(driver, set(whose.values()), KINDS.strong)
             refused = {(one, other) for one, other in await driver.fetch(REFUSED)}
@@ -129,7 +140,7 @@ class Place:
 
     async def rows(self, table: str) -> list[tuple[Any, ...]]:
         """All of a table, in its columns' order."""
-        async with transaction(self._engine) as driver:
+        async with transaction(self.engine) as driver:
             return [tuple(row) for row in await driver.fetch(f"SELECT * FROM {table} ORDER BY 1, 2, 3")]  # noqa: S608
 
     async def groups(self) -> set[frozenset[Key]]:

@@ -5,13 +5,12 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from journey.errors import Fault
 from services.api.answers import Profile
-from services.api.bodies import body_of
+from services.api.bodies import json_of
 from services.api.documents import IF_NONE_MATCH, answers, schema_of
 from services.api.hot import matches
 from services.api.lookup import Asked
-from services.api.problem import BODY_TOO_LARGE, CUSTOMER_NOT_FOUND, INVALID, TOO_MUCH, Refusal
+from services.api.problem import BODY_TOO_LARGE, CUSTOMER_NOT_FOUND, INVALID, TOO_MUCH
 from services.api.routes.answering import CustomerId, TheParts, TheReader, TheTime, encoded, etag_of
 
 router = APIRouter(tags=["customers"])
@@ -90,11 +89,6 @@ async def _answer(parts: TheParts, reader: TheReader, request: Request, asked: A
 
 
 async def _wanted(request: Request) -> Wanted:
-    body = await body_of(request, _LARGEST_BODY)
-    try:
-        return _decode(body)
-    except msgspec.ValidationError:
-        fault = Fault("", "expected an object with kind, value and perhaps source, all of them strings")
-        raise Refusal(INVALID, faults=(fault,)) from None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise Refusal(INVALID, "The body is not JSON.") from None
+    return await json_of(
+        request, _LARGEST_BODY, _decode, "an object with kind, value and perhaps source, all of them strings"
+    )

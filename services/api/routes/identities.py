@@ -17,7 +17,7 @@ from plumbing.store.keys import Scope
 from plumbing.store.reading.conflicts import Conflict, Named, conflicts, place_of
 from plumbing.store.reading.connection import reading
 from services.api import answers as to
-from services.api.bodies import body_of
+from services.api.bodies import json_of
 from services.api.documents import answers, refusals_of_readers, schema_of
 from services.api.parts import Parts
 from services.api.problem import BAD_CURSOR, BODY_TOO_LARGE, COMMAND_NOT_FOUND, INVALID, Refusal
@@ -111,14 +111,12 @@ async def _to_the_end(write: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def _wanted(request: Request) -> WantedCommand:
-    body = await body_of(request, _LARGEST_BODY)
-    try:
-        return _decode(body)
-    except msgspec.ValidationError:
-        fault = Fault("", "expected a verb (join, split, strike, void), with identifiers and a touchpoint as it needs")
-        raise Refusal(INVALID, faults=(fault,)) from None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise Refusal(INVALID, "The body is not JSON.") from None
+    return await json_of(
+        request,
+        _LARGEST_BODY,
+        _decode,
+        "a verb (join, split, strike, void), with the identifiers and touchpoint it needs",
+    )
 
 
 def _ready(parts: Parts, wanted: WantedCommand) -> Ready:
